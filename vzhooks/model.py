@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Frozen values that cross module borders; rules and routes print as ip(8) writes them.
+
+Addresses are canonical text ("192.168.18.101", "fd00::1"); networks carry their length.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+PROTOCOL = 118
+"""Marks our rules and routes (rtnetlink(7) rtm_protocol); free in iproute2's rt_protos."""
+
+LAST_RESORT = 4294967295
+"""Metric of the unreachable default: the highest there is, so any other route wins."""
+
+MAIN = 254
+
+
+def family_of(address: str) -> int:
+    """Return 4 or 6 for an address or network in text form."""
+    return 6 if ":" in address else 4
+
+
+def host_prefix(address: str) -> str:
+    """Return the address as a network of its own, with /32 or /128."""
+    return f"{address}/{128 if ':' in address else 32}"
+
+
+def network_of(interface: str) -> str:
+    """Return the connected network of an address with prefix length, e.g. 10.0.0.5/24."""
+    return str(ipaddress.ip_interface(interface).network)
+
+
+def length_of(network: str) -> int:
+    """Return the prefix length of a network in text form."""
+    return int(network.rpartition("/")[2])
+
+
+@dataclass(frozen=True)
+class Nic:
+    """Hold what the kernel says of one network device of the HN.
+
+    kind: IFLA_INFO_KIND ("" for physical); master: name of the bridge or bond it belongs to;
+    members: names of the devices enslaved to it; addresses: global ones, with prefix length.
+    """
+
+    name: str
+    index: int
+    kind: str = ""
+    master: str = ""
+    members: Tuple[str, ...] = ()
+    addresses: Tuple[str, ...] = ()
+    up: bool = True
+    carrier: bool = True
+    loopback: bool = False
+    pointopoint: bool = False
+
+    @property
+    def networks(self) -> Tuple[str, ...]:
+        """Return the connected networks, in order and once each; host addresses have none."""
+        nets = (network_of(a) for a in self.addresses)
+        return tuple(dict.fromkeys(n for n in nets if n != host_prefix(n.partition("/")[0])))
+
+    @property
+    def owns(self) -> Tuple[str, ...]:
+        """Return the bare addresses of this device."""
+        return tuple(a.partition("/")[0] for a in self.addresses)
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """Hold a default route that main has: the gateway's address and the device it goes by."""
+
+    address: str
+    dev: str
+
+
+@dataclass(frozen=True)
+class Uplink:
+    """Hold a named way out of the node.
+
+    gateway, gateway6: an address, "none" or "auto"; table: 0 where the number is ours to choose.
+    """
+
+    name: str
+    device: str
+    gateway: str = "auto"
+    gateway6: str = "auto"
+    backup: str = ""
+    table: int = 0
+
+
+@dataclass(frozen=True)
+class Ve:
+    """Hold a VE that lives (or is about to): its addresses and the uplink its config names."""
+
+    ctid: str
+    addresses: Tuple[str, ...]
+    uplink: str = ""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Tell one thing that stands in the way, for one VE ("" for the node), in one line."""
+
+    ctid: str
+    text: str
+    refuses: bool = False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Hold one policy rule: look up `table`, or answer unreachable."""
+
+    family: int
+    priority: int
+    table: int = 0
+    src: str = ""
+    dst: str = ""
+    iif: str = ""
+    unreachable: bool = False
+    suppress: Optional[int] = None
+
+    def __str__(self) -> str:
+        parts = [f"from {self.src or 'all'}"]
+        parts += [f"to {self.dst}"] if self.dst else []
+        parts += [f"iif {self.iif}"] if self.iif else []
+        table = "main" if self.table == MAIN else self.table
+        parts += ["unreachable"] if self.unreachable else [f"lookup {table}"]
+        parts += [] if self.suppress is None else [f"suppress_prefixlength {self.suppress}"]
+        return f"{' '.join(parts)} priority {self.priority} protocol {PROTOCOL}"
+
+
+@dataclass(frozen=True)
+class Route:
+    """Hold one route of a private table; no device means an unreachable route."""
+
+    family: int
+    table: int
+    dst: str
+    dev: str = ""
+    gateway: str = ""
+    metric: int = 0
+
+    @property
+    def key(self) -> Tuple[int, int, str, int]:
+        """Return what the kernel tells routes apart by: a second one with this key is EEXIST."""
+        return (self.family, self.table, self.dst, self.metric)
+
+    def __str__(self) -> str:
+        head = self.dst if self.dev else f"unreachable {self.dst}"
+        via = f" via {self.gateway}" if self.gateway else ""
+        dev = f" dev {self.dev}" if self.dev else ""
+        metric = f" metric {self.metric}" if self.metric else ""
+        onlink = " onlink" if self.gateway else ""
+        return f"{head}{via}{dev} table {self.table}{metric} proto {PROTOCOL}{onlink}"
+
+
+@dataclass(frozen=True)
+class Element:
+    """Hold one element of a set of our nftables table, e.g. exits4: (address, device)."""
+
+    set: str
+    value: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Stand for the sets and chains of our nftables table, told by a fingerprint."""
+
+    fingerprint: str
