@@ -1,0 +1,94 @@
+"""A VE's config is read as data, the way either vzctl reads it, and nothing in it is executed."""
+
+import pytest
+
+from vzhooks.errors import InputError
+from vzhooks.vzconf import parse, value_of
+
+VZCTL4 = b'''# made by vzctl
+ONBOOT="yes"
+VE_ROOT="/vz/root/$VEID"
+IP_ADDRESS="192.168.18.101 192.168.18.103/24"
+IP_ADDRESS="fd00:18::101/64"   # another
+HOSTNAME="a.example"
+UPLINK="eth3"  # the customer's line
+'''
+OPENVZ9 = b'VE_ROOT=/vz/root/${VEID}\r\nIP_ADDRESS="10.0.0.5/255.255.255.0 fd00::5/64 "\r\nUPLINK=isp1\r\n'
+
+
+def test_a_config_of_vzctl4():
+    found = parse(VZCTL4, "101", "101.conf")
+    assert found.addresses == ("192.168.18.101", "192.168.18.103", "fd00:18::101")
+    assert (found.uplink, found.root, found.notes) == ("eth3", "/vz/root/101", ())
+
+
+def test_a_config_of_openvz9():
+    found = parse(OPENVZ9, "6d1b-uuid", "ve.conf")
+    assert (found.addresses, found.uplink, found.root) == (("10.0.0.5", "fd00::5"), "isp1", "/vz/root/6d1b-uuid")
+
+
+@pytest.mark.parametrize("raw, value", [
+    ('"eth3"', "eth3"), ("eth3", "eth3"), ("'eth3'", "eth3"), ('"eth3" # note', "eth3"), ("eth3 # note", "eth3"),
+    ('" eth3 "', "eth3"), ('"e\\th3"', "eth3"), ('""', ""), ("", ""), ("# only a note", ""), ('"a"b"', 'a"b'),
+    ("a#b", "a#b"), ('"unclosed', '"unclosed'),
+])
+def test_quoting(raw, value):
+    assert value_of(raw) == value
+
+
+def config(line):
+    return parse(b'ONBOOT="no"\n' + line.encode() + b"\n", "101", "101.conf")
+
+
+@pytest.mark.parametrize("line, addresses", [
+    ('IP_ADDRESS=""', ()), ('IP_ADDRESS="0.0.0.0"', ()), ('IP_ADDRESS="0.0.0.0/0 ::"', ()),
+    ('IP_ADDRESS="10.0.0.1 10.0.0.1/32"', ("10.0.0.1",)), ('IP_ADDRESS="FD00::0:1"', ("fd00::1",)),
+    ("IP_ADDRESS=10.0.0.1\t10.0.0.2", ("10.0.0.1", "10.0.0.2")),
+])
+def test_addresses_are_canonical_and_once_each(line, addresses):
+    assert config(line).addresses == addresses and config(line).notes == ()
+
+
+@pytest.mark.parametrize("token", ["10.0.0", "10.0.0.300", "10.0.0.1/33", "$(reboot)", "127.0.0.1", "224.0.0.1",
+                                   "fe80::1", "::ffff:10.0.0.1", "fe80::1%eth0", "a;b", "\x1b[31m"])
+def test_an_address_that_is_none_is_told_and_skipped(token):
+    found = config(f'IP_ADDRESS="10.0.0.1 {token}"')
+    assert found.addresses == ("10.0.0.1",)
+    assert len(found.notes) == 1 and found.notes[0].isprintable() and "IP_ADDRESS" in found.notes[0]
+
+
+def test_the_last_uplink_counts():
+    assert config('UPLINK="eth3"\nUPLINK="eth4"').uplink == "eth4"
+
+
+def test_blank_uplink_is_unassigned_and_told():
+    assert config('UPLINK=""').uplink == "" and "blank" in config('UPLINK=" "').notes[0]
+
+
+def test_uplink_none_is_unassigned():
+    assert (config("UPLINK=none").uplink, config("UPLINK=none").notes) == ("", ())
+
+
+@pytest.mark.parametrize("value", ["$(touch /x)", "`reboot`", "eth3; reboot", "../../etc", "\x1b]0;x\x07"])
+def test_an_uplink_that_is_no_name_stays_what_it_is(value):
+    """It resolves to no uplink, so the VE is cut off; it must not read as unassigned."""
+    assert config(f'UPLINK="{value}"').uplink.isprintable() and config(f'UPLINK="{value}"').uplink != ""
+
+
+@pytest.mark.parametrize("line", ["XUPLINK=a", "#UPLINK=a", "UPLINK =a", "export UPLINK=a", "UPLINKS=a"])
+def test_other_lines_are_no_uplink(line):
+    assert config(line).uplink == ""
+
+
+@pytest.mark.parametrize("data, why", [
+    (b"", "empty or caught in mid-save"), (b'UPLINK="eth3"\n', "mid-save"), (b"\n\n", "mid-save"),
+    (b'ONBOOT="yes"\0\n', "binary"), (b"#" * (1 << 20) + b"##", "larger than"),
+])
+def test_what_cannot_be_a_config_is_an_error_not_an_unassigned_ve(data, why):
+    with pytest.raises(InputError, match=why):
+        parse(data, "101", "/etc/vz/conf/101.conf")
+
+
+def test_bytes_that_are_no_text_do_no_harm():
+    found = parse(b'ONBOOT=yes\nDESCRIPTION="\xff\xfe"\nUPLINK="\xff"\n', "101", "101.conf")
+    assert found.uplink.isascii()

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read a VE's own config as data, the way vzctl does; nothing is ever executed or sourced.
+
+vzctl 4 (src/lib/config.c): the value is what stands between the first quote after `=` and the last
+quote of the line; without quotes the rest of the line; repeated IP_ADDRESS lines add up.
+libvzctl (lib/common.c, lib/config.c): a # after a blank begins a comment, one quote of either kind is
+cut off each end, the last of several lines counts. Both drop backslashes. Where they differ the
+reading is the wider one: every address that either generation would give the VE is covered.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Iterable, List, Tuple
+
+from vzhooks.errors import InputError
+
+MAX_BYTES = 1 << 20
+# A config that vzctl wrote to its end holds at least one of these; one caught in mid-save may not.
+WHOLE = ("VE_ROOT", "VE_PRIVATE", "OSTEMPLATE", "PHYSPAGES", "VEID", "UUID", "ONBOOT", "HOSTNAME")
+
+
+@dataclass(frozen=True)
+class VeConfig:
+    """Hold what concerns us of one VE's config; `notes` are lines to tell the operator.
+
+    addresses: canonical, without prefix length; uplink: "" without one; root: VE_ROOT or "".
+    """
+
+    ctid: str
+    addresses: Tuple[str, ...] = ()
+    uplink: str = ""
+    root: str = ""
+    notes: Tuple[str, ...] = ()
+
+
+def parse(data: bytes, ctid: str, where: str) -> VeConfig:
+    """Return what the bytes of a VE's config say.
+
+    Raises InputError where they cannot be a config: empty, cut short, too big or binary.
+    """
+    lines = _lines(data, where)
+    if not any(name in WHOLE for name, _ in lines):
+        raise InputError(f"{where}: empty or caught in mid-save; try again when vzctl has written it")
+    addresses, notes = _addresses([v for n, v in lines if n == "IP_ADDRESS"], where)
+    uplink, more = _uplink([v for n, v in lines if n == "UPLINK"], where)
+    roots = [v for n, v in lines if n == "VE_ROOT"]
+    root = re.sub(r"\$(VEID|\{VEID\})", ctid, roots[-1]) if roots else ""
+    return VeConfig(ctid, addresses, uplink, root, notes + more)
+
+
+def _lines(data: bytes, where: str) -> List[Tuple[str, str]]:
+    if len(data) > MAX_BYTES:
+        raise InputError(f"{where}: larger than {MAX_BYTES} bytes, so no VE config; look at the file")
+    if b"\0" in data:
+        raise InputError(f"{where}: holds binary data, so no VE config; look at the file")
+    text = data.decode("utf-8", "surrogateescape")
+    found = (re.match(r"[ \t]*([A-Za-z_][A-Za-z0-9_]*)=(.*)", line) for line in re.split(r"\r?\n", text))
+    return [(m.group(1), value_of(m.group(2))) for m in found if m]
+
+
+def value_of(raw: str) -> str:
+    """Return the value in what stands behind `NAME=` on a config line."""
+    raw = raw.strip()
+    if raw[:1] in ("\"", "'") and raw.rfind(raw[0]) > 0:
+        raw = raw[1:raw.rfind(raw[0])]
+    else:
+        raw = re.sub(r"(^|[ \t])#.*", "", raw)
+    return raw.replace("\\", "").strip()
+
+
+def _addresses(values: List[str], where: str) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
+    found, notes = [], []
+    for token in " ".join(values).split():
+        if token.partition("/")[0] in ("0.0.0.0", "::"):
+            continue  # vzctl writes it for "no address" (lib/env_config.c)
+        try:
+            found.append(_address(token))
+        except ValueError:
+            notes.append(f"{where}: IP_ADDRESS: {shown(token)} is no address a VE can have; vzctl skips it, correct it")
+    return tuple(dict.fromkeys(found)), tuple(notes)
+
+
+def addresses_in(tokens: Iterable[str]) -> Tuple[str, ...]:
+    """Return the addresses among tokens, canonical and once each; what is none is left out."""
+    return _addresses([" ".join(tokens)], "")[0]
+
+
+def _address(token: str) -> str:
+    ip = ipaddress.ip_interface(token).ip
+    mapped = getattr(ip, "ipv4_mapped", None)
+    if mapped or ip.is_loopback or ip.is_multicast or ip.is_link_local or "%" in token:
+        raise ValueError(token)
+    return str(ip)
+
+
+def _uplink(values: List[str], where: str) -> Tuple[str, Tuple[str, ...]]:
+    if not values or values[-1] == "none":
+        return "", ()
+    if values[-1] == "":
+        return "", (f"{where}: UPLINK is blank, so the VE counts as unassigned; name an uplink or remove the line",)
+    # What is no name stays as it is: it resolves to no uplink, so the VE is cut off, not let out by main.
+    return plain(values[-1]), ()
+
+
+def plain(text: str) -> str:
+    """Return text of unknown origin as printable ASCII, so that it fits into one harmless line."""
+    clean = text.encode("ascii", "backslashreplace").decode("ascii")
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in clean)
+
+
+def shown(text: str) -> str:
+    """Return text of unknown origin quoted and not too long, for a message."""
+    clean = plain(text)
+    return repr(clean if len(clean) <= 60 else clean[:57] + "...")
