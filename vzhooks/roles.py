@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tell which device is what: a LAN NIC, a VE's side, a member of something. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Mapping, Optional
+
+from vzhooks.model import Nic
+
+Nics = Mapping[str, Nic]
+
+_CONTAINER = re.compile(r"(docker|virbr|lxc|lxd|cni|podman|cali|tap|vnet|fwbr|fwpr|fwln|br-[0-9a-f]{12}$)")
+_LAN_KINDS = ("", "bond", "team", "vlan")
+# An HN that is itself a guest has veth, macvlan or ipvlan devices for NICs.
+_GUEST_KINDS = ("veth", "macvlan", "ipvlan")
+
+
+def is_ve_side(nic: Nic) -> bool:
+    """Tell whether VEs are behind this device: venet0, or a veth that vzctl made."""
+    return bool(re.fullmatch(r"venet\d+", nic.name)) or (nic.kind == "veth" and nic.name.startswith("veth"))
+
+
+def is_lan(nic: Nic, nics: Nics) -> bool:
+    """Tell whether the device leads to a LAN: physical, bond, vlan, or a bridge over such a one."""
+    if nic.loopback or nic.master or is_ve_side(nic) or _CONTAINER.match(nic.name):
+        return False
+    if nic.kind == "bridge":
+        return any(_carries_lan(nics[m]) for m in nic.members if m in nics)
+    return nic.kind in _LAN_KINDS or nic.kind in _GUEST_KINDS
+
+
+def _carries_lan(nic: Nic) -> bool:
+    return not is_ve_side(nic) and not _CONTAINER.match(nic.name) and nic.kind in _LAN_KINDS + _GUEST_KINDS
+
+
+def why_no_uplink(nic: Nic, nics: Nics) -> Optional[str]:
+    """Return why VEs cannot leave by this device, or None."""
+    if nic.loopback:
+        return f"{nic.name} is the loopback"
+    if nic.master:
+        kind = nics[nic.master].kind if nic.master in nics else "master"
+        return f"{nic.name} is a member of the {kind or 'master'} {nic.master}; name {nic.master} instead"
+    if is_ve_side(nic):
+        return f"{nic.name} is the VEs' own side"
+    if _CONTAINER.match(nic.name):
+        return f"{nic.name} belongs to containers of another kind"
+    return None
