@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The only file that runs nft(8): read our table, load a transaction.
+
+Everything goes in one `nft -f -`, which the kernel takes whole or not at all.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from typing import FrozenSet, List
+
+from vzhooks import guard
+from vzhooks.errors import HostError, KernelError
+
+# vzctl's PATH for hooks ends in "." on OpenVZ 9 (libvzctl lib/util.c), so nothing is searched by it.
+_ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin", "LC_ALL": "C"}
+TIMEOUT_S = 20
+
+
+def found() -> FrozenSet[object]:
+    """Return the Skeleton and Elements of our table, nothing where there is no such table.
+
+    Raises HostError without nft(8), KernelError where it cannot tell.
+    """
+    result = _run(["-j", "list", "table", *guard.TABLE.split()], "")
+    if result.returncode == 0:
+        return guard.parse(result.stdout)
+    if "No such file or directory" in result.stderr:
+        return frozenset()
+    raise KernelError(f"nft list table {guard.TABLE}: {_first_line(result.stderr)}; nothing was changed")
+
+
+def load(text: str) -> None:
+    """Carry out a transaction in nft(8) syntax; raises KernelError, nothing then being changed."""
+    result = _run(["-f", "-"], text)
+    if result.returncode:
+        raise KernelError(f"nft: {_first_line(result.stderr)}; the guard was left as it was")
+
+
+def _run(args: List[str], text: str) -> "subprocess.CompletedProcess[str]":
+    try:
+        return subprocess.run(["nft", *args], input=text, env=_ENV, capture_output=True, text=True, timeout=TIMEOUT_S)
+    except FileNotFoundError:
+        raise HostError("nft: not found; install the package nftables (1.0 or later)") from None
+    except subprocess.TimeoutExpired:
+        raise KernelError(f"nft: no answer within {TIMEOUT_S} s; nothing is known to be changed") from None
+
+
+def _first_line(text: str) -> str:
+    return next((line for line in text.splitlines() if line.strip()), "failed without a word")
