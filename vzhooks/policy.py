@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Say what should be: settings, VEs and NIC facts in, rules, routes and guard elements out. Pure.
+
+The order of our priorities (each leaves room for an administrator's own rules between):
+1000 to a local VE, by the host route that main has for it and by nothing shorter
+1010 from an assigned VE to its uplink's table, whose last resort is unreachable
+1020, 1030 under `reserved` or `unassigned = block`: known unassigned VEs to main, all else closed
+1040-1070 from the HN's own addresses: main where it is more specific, else the NIC that has them
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
+
+from vzhooks import guard
+from vzhooks.errors import InputError
+from vzhooks.model import (LAST_RESORT, MAIN, Element, Gateway, Nic, Problem, Route, Rule, Uplink, Ve,
+                           family_of, host_prefix, length_of)
+from vzhooks.roles import Nics, is_lan, is_ve_side, why_no_uplink
+from vzhooks.settings import NAME, Settings
+from vzhooks.tables import own_key, uplink_key
+from vzhooks.vzconf import shown
+
+TO_VE, FROM_VE, UNASSIGNED, CLOSED = 1000, 1010, 1020, 1030
+OWN_SPECIFIC, OWN_LAN, OWN_MAIN, OWN_DEFAULT = 1040, 1050, 1060, 1070
+BAND = range(1000, 1100)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Hold what the kernel says that our wishes depend on.
+
+    gateways: main's default routes; local: addresses that main has a host route for on the VEs' side.
+    """
+
+    nics: Nics
+    gateways: Tuple[Gateway, ...] = ()
+    local: FrozenSet[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Way:
+    """Tell which way one VE goes: by `device`, or cut off, and why.
+
+    state: ok, backup, blocked, or unassigned.
+    """
+
+    ve: Ve
+    state: str
+    uplink: Optional[Uplink] = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Hold the state that should be; empty items where vzhooks has nothing to do."""
+
+    items: FrozenSet[object]
+    ways: Tuple[Way, ...]
+    problems: Tuple[Problem, ...]
+
+
+def resolve(name: str, settings: Settings, nics: Nics) -> Uplink:
+    """Return the uplink of that name on this node.
+
+    Raises InputError, with the names there are, where a VE cannot have it.
+    """
+    if not NAME.fullmatch(name):
+        raise InputError(f"UPLINK={shown(name)} is no uplink's name; this node has {_listed(available(settings, nics))}")
+    if settings.declared:
+        if name in settings.broken:
+            raise InputError(settings.broken[name])
+        if name not in settings.uplinks:
+            raise InputError(f"uplink {name}: not in this node's ini; it has {_listed(settings.uplinks)}")
+        uplink = settings.uplinks[name]
+    else:
+        if name not in nics or not is_lan(nics[name], nics):
+            why = why_no_uplink(nics[name], nics) if name in nics else None
+            raise InputError(f"uplink {name}: {why or 'no LAN NIC of that name'}; "
+                             f"this node has {_listed(available(settings, nics))}")
+        uplink = Uplink(name, name)
+    nic = nics.get(uplink.device)
+    why = f"{uplink.device} is reserved for the node" if uplink.device in settings.reserved else None
+    why = why or (why_no_uplink(nic, nics) if nic else None)
+    if why:
+        raise InputError(f"uplink {name}: {why}; this node has {_listed(available(settings, nics))}")
+    return uplink
+
+
+def available(settings: Settings, nics: Nics) -> List[str]:
+    """Return the names that a VE's UPLINK can be on this node."""
+    if settings.declared:
+        return list(settings.uplinks)
+    return [n.name for n in nics.values() if is_lan(n, nics) and n.name not in settings.reserved]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none yet"
+
+
+def table_keys(settings: Settings, nics: Nics, ves: Iterable[Ve]) -> FrozenSet[str]:
+    """Return the keys of all tables that `wanted` may ask for."""
+    names = {ve.uplink or settings.unassigned for ve in ves} - {"main", "block"}
+    uplinks = {uplink_key(n) for n in names | set(settings.uplinks)}
+    return frozenset(uplinks | {own_key(n.name) for n in nics.values() if is_lan(n, nics)})
+
+
+def way_of(ve: Ve, settings: Settings, nics: Nics) -> Way:
+    """Return the way a VE should go, with the reason where it is not the one it asked for."""
+    name = ve.uplink or settings.unassigned
+    if name == "main":
+        return Way(ve, "unassigned")
+    if name == "block":
+        return Way(ve, "blocked", why="unassigned = block")
+    try:
+        uplink = resolve(name, settings, nics)
+    except InputError as error:
+        return Way(ve, "blocked", why=str(error))
+    down = _why_down(uplink, nics)
+    if down and uplink.backup:
+        try:
+            backup = resolve(uplink.backup, settings, nics)
+        except InputError:
+            backup = uplink
+        if not _why_down(backup, nics):
+            return Way(ve, "backup", backup, down)
+    return Way(ve, "blocked" if down else "ok", uplink, down)
+
+
+def _why_down(uplink: Uplink, nics: Nics) -> str:
+    nic = nics.get(uplink.device)
+    if nic is None:
+        return f"{uplink.device} does not exist (yet)"
+    if not nic.up:
+        return f"{uplink.device} is down"
+    return "" if nic.carrier else f"{uplink.device} has no carrier"
+
+
+def wanted(settings: Settings, facts: Facts, ves: Iterable[Ve], tables: Mapping[str, int],
+           occupied: Mapping[str, str], keep: bool = False) -> Wanted:
+    """Return all that should be in the kernel.
+
+    tables: number by key; occupied: key -> whose routes are there; keep: also with no assigned VE.
+    """
+    own = {a for n in facts.nics.values() for a in n.owns}
+    ways, problems = [], []
+    for ve in ves:
+        kept, notes = _without_own(ve, own)
+        way = _unless_occupied(way_of(kept, settings, facts.nics), occupied)
+        ways.append(way)
+        refuses = way.state == "blocked" and way.uplink is None and bool(ve.uplink)
+        problems += notes
+        problems += [Problem(ve.ctid, way.why, refuses)] if way.why else []
+    closed = bool(settings.reserved) or settings.unassigned == "block"
+    if not (keep or closed or any(w.state != "unassigned" for w in ways)):
+        return Wanted(frozenset(), tuple(ways), tuple(problems))
+    items = [*_tables(ways, facts, tables), *_ve_rules(ways, facts, tables, closed),
+             *_closed_rules(facts.nics, closed), *_own(facts, settings, tables),
+             *_guard(ways, facts, settings, closed)]
+    return Wanted(frozenset(items), tuple(ways), tuple(problems))
+
+
+def _without_own(ve: Ve, own: Iterable[str]) -> Tuple[Ve, List[Problem]]:
+    stolen = [a for a in ve.addresses if a in own]
+    if not stolen:
+        return ve, []
+    text = f"address {', '.join(stolen)} is this node's own; give the VE another one"
+    left = tuple(a for a in ve.addresses if a not in stolen)
+    return Ve(ve.ctid, left, ve.uplink), [Problem(ve.ctid, text, bool(ve.uplink))]
+
+
+def _unless_occupied(way: Way, occupied: Mapping[str, str]) -> Way:
+    who = occupied.get(uplink_key(way.uplink.name)) if way.uplink else None
+    return Way(way.ve, "blocked", why=f"uplink {way.uplink.name}: {who}") if who else way
+
+
+def _tables(ways: Iterable[Way], facts: Facts, tables: Mapping[str, int]) -> Iterable[Route]:
+    for uplink in {w.uplink.name: w.uplink for w in ways if w.uplink}.values():
+        table = tables[uplink_key(uplink.name)]
+        nic = facts.nics.get(uplink.device)
+        for family, gateway in ((4, uplink.gateway), (6, uplink.gateway6)):
+            yield Route(family, table, "default", metric=LAST_RESORT)
+            if nic and nic.up:
+                yield from _routes(nic, family, table, gateway, facts.gateways)
+
+
+def _routes(nic: Nic, family: int, table: int, gateway: str, known: Tuple[Gateway, ...]) -> Iterable[Route]:
+    # IPv6 has no metric 0: the kernel puts IP6_RT_PRIO_USER (include/uapi/linux/ipv6_route.h).
+    metric = 1024 if family == 6 else 0
+    for network in nic.networks:
+        if family_of(network) == family:
+            yield Route(family, table, network, nic.name, metric=metric)
+    address = gateway_of(nic, family, gateway, known)
+    if address or (gateway == "none" and nic.pointopoint):
+        yield Route(family, table, "default", nic.name, address, metric)
+
+
+def gateway_of(nic: Nic, family: int, gateway: str, known: Tuple[Gateway, ...]) -> str:
+    """Return the address to send by on this device, "" for none.
+
+    `auto` is a gateway that main uses: on this very device, else one that its networks hold.
+    """
+    if gateway != "auto":
+        return "" if gateway == "none" else gateway
+    ours = [g for g in known if family_of(g.address) == family]
+    here = [g.address for g in ours if g.dev == nic.name]
+    near = [g.address for g in ours if _holds(nic, g.address)]
+    return next(iter(here + near), "")
+
+
+def _holds(nic: Nic, address: str) -> bool:
+    ip = ipaddress.ip_address(address)
+    return any(ip in ipaddress.ip_network(n) for n in nic.networks if family_of(n) == ip.version)
+
+
+def _ve_rules(ways: Iterable[Way], facts: Facts, tables: Mapping[str, int], closed: bool) -> Iterable[Rule]:
+    for address in _local(ways, facts):
+        family, prefix = family_of(address), host_prefix(address)
+        # One bit less than a host route: main's shorter routes must not catch a VE that is away.
+        yield Rule(family, TO_VE, MAIN, dst=prefix, suppress=length_of(prefix) - 1)
+    for way in ways:
+        for address in way.ve.addresses:
+            family, prefix = family_of(address), host_prefix(address)
+            if way.uplink:
+                yield Rule(family, FROM_VE, tables[uplink_key(way.uplink.name)], src=prefix)
+            elif way.state == "blocked":
+                yield Rule(family, FROM_VE, src=prefix, unreachable=True)
+            elif closed:
+                yield Rule(family, UNASSIGNED, MAIN, src=prefix)
+
+
+def _local(ways: Iterable[Way], facts: Facts) -> FrozenSet[str]:
+    own = {a for n in facts.nics.values() for a in n.owns}
+    return facts.local.union(a for w in ways for a in w.ve.addresses) - own
+
+
+def _closed_rules(nics: Nics, closed: bool) -> Iterable[Rule]:
+    for nic in nics.values():
+        if closed and is_ve_side(nic):
+            yield Rule(4, CLOSED, iif=nic.name, unreachable=True)
+            yield Rule(6, CLOSED, iif=nic.name, unreachable=True)
+
+
+def _own(facts: Facts, settings: Settings, tables: Mapping[str, int]) -> Iterable[object]:
+    by_device = {u.device: u for u in reversed(list(settings.uplinks.values()))}
+    for nic in facts.nics.values():
+        if is_lan(nic, facts.nics) and nic.addresses:
+            yield from _own_nic(nic, by_device.get(nic.name, Uplink(nic.name, nic.name)), facts.gateways,
+                                tables[own_key(nic.name)])
+
+
+def _own_nic(nic: Nic, uplink: Uplink, known: Tuple[Gateway, ...], table: int) -> Iterable[object]:
+    """Give replies of the HN the way by the NIC that has the address, without stealing from main.
+
+    No last resort here: the node's own traffic falls to main, so nobody is cut off from the HN.
+    """
+    for family, gateway in ((4, uplink.gateway), (6, uplink.gateway6)):
+        routes = list(_routes(nic, family, table, gateway, known)) if nic.up else []
+        yield from routes
+        networks = [n for n in nic.networks if family_of(n) == family]
+        for src in (host_prefix(a) for a in nic.owns if family_of(a) == family):
+            for network in networks:
+                yield Rule(family, OWN_SPECIFIC, MAIN, src, network, suppress=length_of(network))
+                yield Rule(family, OWN_LAN, table, src, network)
+            yield Rule(family, OWN_MAIN, MAIN, src, suppress=0)
+            yield Rule(family, OWN_DEFAULT, table, src)
+
+
+def _guard(ways: Iterable[Way], facts: Facts, settings: Settings, closed: bool) -> Iterable[object]:
+    yield guard.SKELETON
+    names: Dict[str, Iterable[str]] = {
+        "lan": {n.name for n in facts.nics.values() if is_lan(n, facts.nics)}
+               | {w.uplink.device for w in ways if w.uplink} | set(settings.reserved),
+        "veside": [n.name for n in facts.nics.values() if is_ve_side(n)],
+        "reserved": settings.reserved,
+    }
+    names["closed"] = names["veside"] if closed else ()
+    for kind, members in names.items():
+        for name in members:
+            yield Element(kind, (name,))
+    for address in _local(ways, facts):
+        yield Element(f"ves{family_of(address)}", (address,))
+    for way in ways:
+        for address in way.ve.addresses if way.state != "unassigned" else ():
+            yield Element(f"sources{family_of(address)}", (address,))
+            if way.uplink:
+                yield Element(f"exits{family_of(address)}", (address, way.uplink.device))
