@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tell which VEs live and whose each address is. Pure.
+
+Live evidence is main's host routes and mounts; our own records of VEs starting (the mount hook ran,
+no route yet) and stopping override it. An address has one owner at a time: a running VE keeps its
+address against a cloned config, and a late stop hook finds the new owner's name on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Dict, FrozenSet, List, Mapping, Optional, Tuple, Union
+
+from vzhooks.model import Problem, Ve
+from vzhooks.records import RUNNING, STARTING, STOPPING, Record, Records
+from vzhooks.vzconf import VeConfig
+
+START_GRACE_S = 300
+"""How long a mount hook's record holds with neither a mount, a lock nor a route: a failed start."""
+STOP_GRACE_S = 120
+"""How long a stop hook's record holds against evidence: vzctl unmounts within seconds."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Hold what files and the kernel show of live VEs.
+
+    locked: vzctl is at work on them; starting: and means to start them; veip: addresses by VE as
+    vzctl's state directory has them; routed: addresses with a host route on the VEs' side.
+    """
+
+    mounted: FrozenSet[str] = frozenset()
+    starting: FrozenSet[str] = frozenset()
+    locked: FrozenSet[str] = frozenset()
+    veip: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
+    routed: FrozenSet[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Event:
+    """Tell what a hook was called for: mount, umount or postumount of one VE."""
+
+    name: str
+    ctid: str
+
+
+@dataclass(frozen=True)
+class Census:
+    """Hold the VEs that live, the records that say so, and what the operator must know."""
+
+    ves: Tuple[Ve, ...]
+    records: Records
+    problems: Tuple[Problem, ...]
+
+
+Reading = Union[VeConfig, Problem]
+
+
+def take(configs: Mapping[str, Reading], evidence: Evidence, records: Records, now: float,
+         event: Optional[Event] = None, complete: bool = False) -> Census:
+    """Return who lives, judged by fresh configs where given and by our records for all others.
+
+    complete: the configs are all there are, so a record without one is of a VE that was destroyed.
+
+    A config that could not be read is a Problem in its place: that VE stays as it was recorded.
+    """
+    problems = [c for c in configs.values() if isinstance(c, Problem)]
+    problems += [Problem(c.ctid, n) for c in configs.values() if isinstance(c, VeConfig) for n in c.notes]
+    after: Dict[str, Record] = dict(records)
+    for ctid, config in configs.items():
+        if isinstance(config, VeConfig):
+            _judge(after, config, evidence, now, event)
+    if event and event.name != "mount":
+        _unmount(after, event, now)
+    for ctid in [c for c in after if c not in configs and not (event and event.ctid == c)]:
+        _outdated(after, ctid, evidence, now, complete)
+    problems += _settle(after, records, evidence, event)
+    ves = tuple(Ve(c, r.addresses, r.uplink) for c, r in sorted(after.items()) if r.phase != STOPPING)
+    return Census(ves, after, tuple(problems))
+
+
+def _judge(after: Dict[str, Record], config: VeConfig, evidence: Evidence, now: float,
+           event: Optional[Event]) -> None:
+    ctid, before = config.ctid, after.get(config.ctid)
+    if event and event.ctid == ctid:
+        if event.name == "mount":
+            after[ctid] = Record(STARTING, now, config.uplink, config.addresses)
+        return
+    phase = _phase(config, before, evidence, now)
+    if phase is None:
+        after.pop(ctid, None)
+    elif phase == STOPPING:
+        after[ctid] = replace(before, addresses=())
+    else:
+        seen = evidence.veip.get(ctid, ()) + _still_routed(before, evidence)
+        addresses = tuple(dict.fromkeys(config.addresses + seen))
+        since = before.since if before and before.phase == phase else now
+        after[ctid] = Record(phase, since, config.uplink, addresses)
+
+
+def _still_routed(before: Optional[Record], evidence: Evidence) -> Tuple[str, ...]:
+    return tuple(a for a in before.addresses if a in evidence.routed) if before else ()
+
+
+def _phase(config: VeConfig, before: Optional[Record], evidence: Evidence, now: float) -> Optional[str]:
+    ctid = config.ctid
+    claimed = {*config.addresses, *evidence.veip.get(ctid, ()), *(before.addresses if before else ())}
+    elsewhere = {a for c, veip in evidence.veip.items() if c != ctid for a in veip}
+    routed = bool((claimed - elsewhere) & evidence.routed)
+    if before and before.phase == STOPPING and (now - before.since < STOP_GRACE_S or ctid in evidence.locked):
+        return STOPPING
+    if before and before.phase == STARTING and not routed:
+        waits = ctid in evidence.mounted | evidence.locked or now - before.since < START_GRACE_S
+        return STARTING if waits else None
+    return RUNNING if routed or ctid in evidence.mounted else None
+
+
+def _unmount(after: Dict[str, Record], event: Event, now: float) -> None:
+    after.pop(event.ctid, None)
+    if event.name == "umount":
+        after[event.ctid] = Record(STOPPING, now)
+
+
+def _outdated(after: Dict[str, Record], ctid: str, evidence: Evidence, now: float, complete: bool) -> None:
+    """Drop a record past its time; all others stand until their VE's config is read again."""
+    record = after[ctid]
+    if ctid in evidence.locked or evidence.routed.intersection(record.addresses):
+        return
+    age = now - record.since
+    stopped = record.phase == STOPPING and age >= STOP_GRACE_S
+    failed = record.phase == STARTING and age >= START_GRACE_S
+    if stopped or (complete and (failed or record.phase == RUNNING)):
+        del after[ctid]
+
+
+def _settle(after: Dict[str, Record], before: Records, evidence: Evidence, event: Optional[Event]) -> List[Problem]:
+    """Leave each address with one owner; return a Problem for each VE that lost one."""
+    claims: Dict[str, List[str]] = {}
+    for ctid, record in sorted(after.items()):
+        for address in record.addresses:
+            claims.setdefault(address, []).append(ctid)
+    problems = []
+    for address, claimants in claims.items():
+        owner = _owner(address, claimants, before, evidence, event) if len(claimants) > 1 else claimants[0]
+        owner = _squatted(address, owner, evidence, event)
+        for loser in (c for c in claimants if c != owner):
+            record = after[loser]
+            after[loser] = replace(record, addresses=tuple(a for a in record.addresses if a != address))
+            if event is None or event.ctid == loser:
+                problems.append(Problem(loser, f"address {address} belongs to the running VE {owner}; "
+                                        f"give VE {loser} another one", bool(record.uplink)))
+    return problems
+
+
+def _squatted(address: str, owner: str, evidence: Evidence, event: Optional[Event]) -> str:
+    """Return who really has an address that the VE being mounted claims and no record knows."""
+    if not (event and event.name == "mount" and event.ctid == owner and address in evidence.routed):
+        return owner
+    listed = [c for c, veip in evidence.veip.items() if address in veip]
+    return listed[0] if listed and owner not in listed else owner
+
+
+def _owner(address: str, claimants: List[str], before: Records, evidence: Evidence, event: Optional[Event]) -> str:
+    listed = [c for c in claimants if address in evidence.veip.get(c, ())]
+    recorded = [c for c in claimants if c in before and address in before[c].addresses]
+    if address in evidence.routed and len(listed) == 1:
+        return listed[0]
+    if event and event.ctid in claimants and not _holds_on(address, recorded, event, evidence):
+        return event.ctid
+    return next((c for c in recorded if not (event and c == event.ctid)), claimants[0])
+
+
+def _holds_on(address: str, recorded: List[str], event: Event, evidence: Evidence) -> bool:
+    """Tell whether the recorded owner still has the address: by its route, or by a start under way."""
+    others = [c for c in recorded if c != event.ctid]
+    return bool(others) and (address in evidence.routed or bool(evidence.starting.intersection(others)))

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Our own notes: VEs starting and stopping, who owns which address, table numbers once given.
+
+What concerns VEs is in /run, so it goes when the kernel's state goes; what must stay the same after
+a reboot is in /var/lib. Both are replaced as a whole, so a crash leaves the old or the new note.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import Dict, Mapping, Tuple
+
+from vzhooks.errors import HostError
+
+STARTING, RUNNING, STOPPING = "starting", "running", "stopping"
+
+
+@dataclass(frozen=True)
+class Record:
+    """Hold what we know of one VE: its phase, since when (Unix time), what was put in place."""
+
+    phase: str
+    since: float
+    uplink: str = ""
+    addresses: Tuple[str, ...] = ()
+
+
+Records = Mapping[str, Record]
+
+
+def load_ves(path: str) -> Dict[str, Record]:
+    """Return the records of VEs; an absent file is an empty one.
+
+    Raises HostError where it is there and cannot be read: that must not look like "no VEs".
+    """
+    try:
+        return {ctid: Record(**{**r, "addresses": tuple(r["addresses"])}) for ctid, r in _load(path).items()}
+    except (TypeError, KeyError, AttributeError):
+        raise HostError(f"{path}: not as vzhooks writes it; remove it and run `vzhooks resync`") from None
+
+
+def save_ves(path: str, records: Records) -> None:
+    """Replace the records of VEs."""
+    _save(path, {ctid: asdict(r) for ctid, r in sorted(records.items())})
+
+
+def load_tables(path: str) -> Dict[str, int]:
+    """Return the table numbers given so far, by key; raises HostError as `load_ves`."""
+    tables = _load(path)
+    if not all(isinstance(n, int) for n in tables.values()):
+        raise HostError(f"{path}: not as vzhooks writes it; remove it and run `vzhooks resync`")
+    return tables
+
+
+def save_tables(path: str, tables: Mapping[str, int]) -> None:
+    """Replace the table numbers."""
+    _save(path, dict(sorted(tables.items())))
+
+
+def _load(path: str) -> Dict:
+    try:
+        with open(path, encoding="utf-8") as file:
+            data = json.load(file)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise HostError(f"{path}: cannot be read ({error}); remove it and run `vzhooks resync`") from None
+    if not isinstance(data, dict):
+        raise HostError(f"{path}: not as vzhooks writes it; remove it and run `vzhooks resync`")
+    return data
+
+
+def _save(path: str, data: Dict) -> None:
+    replace(path, json.dumps(data, indent=1) + "\n", 0o600)
+
+
+def replace(path: str, text: str, mode: int) -> None:
+    """Put text into a file in one step, making its directory (root only) where absent.
+
+    Raises HostError, the old file being as it was, where the disk or a right is missing.
+    """
+    temporary = f"{path}.new"
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise HostError(f"{path}: cannot be written ({error.strerror}); mend that and try again") from None
