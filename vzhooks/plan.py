@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Say what to change: wanted and found in, ordered ops out. Pure.
+
+The order closes before it opens and adds before it deletes, so that a crash after any op leaves no
+packet a wrong way: guard, tables (last resort first), rules; then rules, routes and guard away.
+Only what lies in the scope is ever deleted, and found holds only what carries our marks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import AbstractSet, FrozenSet, Iterable, List, Optional, Tuple
+
+from vzhooks.guard import VE_SETS
+from vzhooks.model import Element, Route, Rule, Skeleton, length_of
+from vzhooks.policy import FROM_VE, TO_VE, UNASSIGNED
+
+ADD, REPLACE, DELETE = "add", "replace", "delete"
+
+
+@dataclass(frozen=True)
+class Op:
+    """Hold one change: add, replace or delete of one item."""
+
+    verb: str
+    item: object
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Limit a run to the VEs with these addresses, and the node's own items; None is all."""
+
+    addresses: Optional[FrozenSet[str]] = None
+
+    def covers(self, item: object) -> bool:
+        """Tell whether a run of this scope may add or delete the item."""
+        address = address_of(item)
+        return self.addresses is None or not address or address in self.addresses
+
+
+ALL = Scope()
+
+
+def address_of(item: object) -> str:
+    """Return the VE address that an item serves, "" for an item of the node."""
+    if isinstance(item, Rule) and item.priority in (TO_VE, FROM_VE, UNASSIGNED):
+        return (item.dst or item.src).partition("/")[0]
+    if isinstance(item, Element) and item.set in VE_SETS:
+        return item.value[0]
+    return ""
+
+
+def diff(wanted: AbstractSet[object], found: AbstractSet[object], scope: Scope = ALL) -> Tuple[Op, ...]:
+    """Return the ops that make found equal wanted within the scope, in a safe order."""
+    wanted, found = frozenset(wanted), frozenset(found)
+    if _skeletons(wanted) != _skeletons(found):
+        return _with_new_guard(wanted, found, scope)
+    add = [i for i in wanted - found if scope.covers(i)]
+    delete = [i for i in found - wanted if scope.covers(i)]
+    held = {i.key for i in found if isinstance(i, Route)}
+    replaced = {i.key for i in add if isinstance(i, Route)}
+    ops = [Op(REPLACE if isinstance(i, Route) and i.key in held else ADD, i) for i in sorted(add, key=_order)]
+    gone = [i for i in delete if not (isinstance(i, Route) and i.key in replaced)]
+    return (*ops, *(Op(DELETE, i) for i in sorted(gone, key=_order, reverse=True)))
+
+
+def _with_new_guard(wanted: FrozenSet[object], found: FrozenSet[object], scope: Scope) -> Tuple[Op, ...]:
+    """Return the ops where the guard's table as a whole has to come, go or be made anew.
+
+    It then holds every element wanted, of all VEs: half a guard would cut the others off.
+    """
+    rest = diff(_without_guard(wanted), _without_guard(found), scope)
+    if not _skeletons(wanted):
+        return (*rest, *(Op(DELETE, s) for s in _skeletons(found)))
+    skeleton = [Op(ADD if not _skeletons(found) else REPLACE, s) for s in _skeletons(wanted)]
+    elements = sorted((i for i in wanted if isinstance(i, Element)), key=_order)
+    return (*skeleton, *(Op(ADD, e) for e in elements), *rest)
+
+
+def _skeletons(items: Iterable[object]) -> List[Skeleton]:
+    return [i for i in items if isinstance(i, Skeleton)]
+
+
+def _without_guard(items: Iterable[object]) -> FrozenSet[object]:
+    return frozenset(i for i in items if not isinstance(i, (Skeleton, Element)))
+
+
+def _order(item: object) -> Tuple:
+    if isinstance(item, Skeleton):
+        return (0,)
+    if isinstance(item, Element):
+        return (1, item.set, item.value)
+    if isinstance(item, Route):
+        # The last resort first, then networks by falling length, the default by the gateway last.
+        length = 0 if item.dst == "default" else length_of(item.dst)
+        return (2, bool(item.dev), -length, item.family, item.table, item.dst, item.metric)
+    return (3, item.priority, item.family, str(item))
