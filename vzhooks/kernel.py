@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The only file that talks netlink. Reads facts and what is ours; applies one op at a time.
+
+pyroute2 drops keywords it does not know without a word (suppress_prefixlength, metric, protocol on
+routes), so every request is built here, in one place for each kind of item, and tests read it back.
+Importing pyroute2 costs about 150 ms: import this module only where the kernel is really asked.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Tuple
+
+from pyroute2 import IPRoute
+from pyroute2.netlink import NLM_F_DUMP_INTR
+from pyroute2.netlink.exceptions import NetlinkError
+
+from vzhooks.errors import HostError, KernelError
+from vzhooks.model import MAIN, PROTOCOL, Gateway, Nic, Route, Rule
+from vzhooks.plan import ADD, DELETE, Op
+from vzhooks.policy import BAND, Facts
+from vzhooks.roles import is_lan
+
+FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+# include/uapi/linux/fib_rules.h, rtnetlink.h, if.h
+FR_ACT_TO_TBL, FR_ACT_UNREACHABLE = 1, 7
+RTN_UNICAST, RTN_UNREACHABLE = 1, 7
+IFF_UP, IFF_LOOPBACK, IFF_POINTOPOINT, IFF_LOWER_UP = 1, 8, 16, 1 << 16
+RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
+NO_SUPPRESS = 0xFFFFFFFF
+# A rule dump resumes by index, so beyond one 32 KB buffer (about 450 rules) it can miss rules while
+# others are deleted, and the kernel does not flag it: such a dump counts only when it repeats.
+ONE_BUFFER = 400
+TRIES = 5
+
+
+class Kernel:
+    """Hold one rtnetlink socket of this network namespace; use as a context manager."""
+
+    def __init__(self) -> None:
+        try:
+            self._ip = _open()
+        except OSError as error:
+            raise HostError(f"netlink: {error.strerror}; run as root on Linux 4.18 or later") from None
+        self._names: Dict[int, str] = {}
+        self._indexes: Dict[str, int] = {}
+
+    def __enter__(self) -> "Kernel":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ip.close()
+
+    def facts(self) -> Facts:
+        """Return the devices, main's default gateways and its host routes on the VEs' side."""
+        nics = {n.name: n for n in self._nics()}
+        routes = [m for f in FAMILIES.values() for m in self._dump_routes(f, table=MAIN)]
+        unicast = [m for m in routes if m["type"] == RTN_UNICAST]
+        return Facts(nics, tuple(self._gateways(unicast)), frozenset(self._local(unicast, nics)))
+
+    def _nics(self) -> Iterator[Nic]:
+        links = _whole(lambda: list(self._ip.get_links()), "links")
+        addresses = self._addresses()
+        self._names = {m["index"]: m.get("IFLA_IFNAME") for m in links}
+        self._indexes = {name: index for index, name in self._names.items()}
+        members: Dict[int, List[str]] = {}
+        for m in links:
+            members.setdefault(m.get("IFLA_MASTER") or 0, []).append(m.get("IFLA_IFNAME"))
+        for m in links:
+            info, flags = m.get("IFLA_LINKINFO"), m["flags"]
+            yield Nic(
+                name=m.get("IFLA_IFNAME"), index=m["index"],
+                kind=(info.get("IFLA_INFO_KIND") or "") if info else "",
+                master=self._names.get(m.get("IFLA_MASTER") or 0, ""),
+                members=tuple(sorted(members.get(m["index"], ()))),
+                addresses=tuple(addresses.get(m["index"], ())),
+                up=bool(flags & IFF_UP), carrier=bool(flags & IFF_LOWER_UP),
+                loopback=bool(flags & IFF_LOOPBACK), pointopoint=bool(flags & IFF_POINTOPOINT))
+
+    def _addresses(self) -> Dict[int, List[str]]:
+        found: Dict[int, List[str]] = {}
+        for m in _whole(lambda: list(self._ip.get_addr()), "addresses"):
+            if m["scope"] == RT_SCOPE_UNIVERSE:
+                # IFA_LOCAL is ours where the device is point to point, IFA_ADDRESS then the peer's.
+                address = m.get("IFA_LOCAL") or m.get("IFA_ADDRESS")
+                found.setdefault(m["index"], []).append(f"{address}/{m['prefixlen']}")
+        return found
+
+    def _gateways(self, routes: Iterable) -> Iterator[Gateway]:
+        for m in routes:
+            if m["dst_len"] == 0:
+                for hop in m.get("RTA_MULTIPATH") or [m]:
+                    gateway = hop.get("RTA_GATEWAY")
+                    index = m.get("RTA_OIF") if hop is m else hop["oif"]
+                    if gateway:
+                        yield Gateway(gateway, self._names.get(index, ""))
+
+    def _local(self, routes: Iterable, nics: Dict[str, Nic]) -> Iterator[str]:
+        for m in routes:
+            nic = nics.get(self._names.get(m.get("RTA_OIF") or 0, ""))
+            whole = 128 if m["family"] == socket.AF_INET6 else 32
+            behind = nic and nic.kind in ("", "veth", "venet") and not nic.loopback and not is_lan(nic, nics)
+            if m["dst_len"] == whole and behind and not nic.master:
+                yield m.get("RTA_DST")
+
+    def rules(self) -> Tuple[FrozenSet[Rule], Tuple[str, ...]]:
+        """Return our rules, and in words what others have within our band of priorities."""
+        ours, strangers = set(), []
+        for family, af in FAMILIES.items():
+            for m in self._dump_rules(af):
+                priority = m.get("FRA_PRIORITY") or 0
+                if m.get("FRA_PROTOCOL") == PROTOCOL and priority in BAND:
+                    ours.add(_rule(m, family))
+                elif priority in BAND:
+                    strangers.append(f"{_rule(m, family)}".replace(f"protocol {PROTOCOL}",
+                                                                   f"protocol {m.get('FRA_PROTOCOL')}"))
+        return frozenset(ours), tuple(strangers)
+
+    def _dump_rules(self, af: int) -> List:
+        seen = None
+        for _ in range(TRIES):
+            messages = _whole(lambda: list(self._ip.get_rules(family=af)), "rules")
+            if len(messages) <= ONE_BUFFER:
+                return messages
+            now = [(m["action"], sorted(map(repr, m["attrs"]))) for m in messages]
+            if now == seen:
+                return messages
+            seen = now
+        raise KernelError("rules: change faster than they can be read; nothing was changed, try again")
+
+    def routes(self) -> FrozenSet[Route]:
+        """Return our routes, in whatever table they are."""
+        return frozenset(self._route(m, family) for family, af in FAMILIES.items()
+                         for m in self._dump_routes(af, proto=PROTOCOL)
+                         if m["proto"] == PROTOCOL and _table(m) != MAIN)
+
+    def stranger(self, table: int) -> str:
+        """Return what others have in a table, or which rule of theirs looks it up; "" for nothing."""
+        for family, af in FAMILIES.items():
+            for m in self._dump_routes(af, table=table):
+                if m["proto"] != PROTOCOL:
+                    dst = f"{m.get('RTA_DST')}/{m['dst_len']}" if m["dst_len"] else "default"
+                    return f"table {table} holds another's route to {dst}; choose a free table"
+            for m in self._dump_rules(af):
+                if m.get("FRA_TABLE") == table and m.get("FRA_PROTOCOL") != PROTOCOL:
+                    return f"table {table} is looked up by another's rule of priority {m.get('FRA_PRIORITY') or 0}; choose a free table"
+        return ""
+
+    def _dump_routes(self, af: int, **match: int) -> List:
+        # Only dump_filter= makes pyroute2 send the fields to the kernel, which filters where strict
+        # checking is on; an older kernel sends all, hence the second look at the table.
+        def dump() -> List:
+            return list(self._ip.route("dump", dump_filter=lambda m: True, family=af, **match))
+        table = match.get("table")
+        return [m for m in _whole(dump, "routes") if table in (None, _table(m))
+                and not m["flags"] & 0x200]  # RTM_F_CLONED: cached IPv6 routes
+
+    def _route(self, m, family: int) -> Route:
+        dst = f"{m.get('RTA_DST')}/{m['dst_len']}" if m["dst_len"] else "default"
+        dev = self._names.get(m.get("RTA_OIF") or 0, "?") if m["type"] == RTN_UNICAST else ""
+        return Route(family, _table(m), dst, dev, m.get("RTA_GATEWAY") or "", m.get("RTA_PRIORITY") or 0)
+
+    def apply(self, op: Op) -> None:
+        """Carry out one op on a rule or route.
+
+        A rule or route that is there (gone) already when it is to be added (deleted) counts as done.
+        Raises KernelError naming the op as ip(8) would.
+        """
+        try:
+            if isinstance(op.item, Rule):
+                self._ip.rule("del" if op.verb == DELETE else "add", **_rule_request(op.item))
+            else:
+                self._apply_route(op)
+        except (NetlinkError, OSError) as error:
+            if not _is_done(op, _errno(error)):
+                raise KernelError(f"{op.item}: {op.verb}: {os.strerror(_errno(error))}") from None
+
+    def _apply_route(self, op: Op) -> None:
+        route: Route = op.item
+        index = self._indexes.get(route.dev, 0)
+        if route.dev and not index:
+            raise OSError(errno.ENODEV, "no device")
+        verb = {ADD: "add", DELETE: "del"}.get(op.verb, "replace")
+        self._ip.route(verb, **_route_request(route, index))
+
+
+def _open() -> IPRoute:
+    try:
+        return IPRoute(strict_check=True)
+    except OSError as error:
+        if error.errno != errno.ENOPROTOOPT:  # NETLINK_GET_STRICT_CHK came with Linux 4.20
+            raise
+        return IPRoute()
+
+
+def _whole(dump: Callable[[], List], what: str) -> List:
+    """Return a dump that was not cut short; pyroute2 0.9 does not look at the flag itself."""
+    for _ in range(TRIES):
+        try:
+            messages = dump()
+        except (NetlinkError, OSError) as error:
+            raise KernelError(f"{what}: cannot be read ({os.strerror(_errno(error))}); nothing was changed") from None
+        if not any(m["header"]["flags"] & NLM_F_DUMP_INTR for m in messages):
+            return messages
+    raise KernelError(f"{what}: change faster than they can be read; nothing was changed, try again")
+
+
+def _errno(error: Exception) -> int:
+    return getattr(error, "code", None) or getattr(error, "errno", None) or errno.EIO
+
+
+def _is_done(op: Op, code: int) -> bool:
+    if op.verb == DELETE:
+        return code in (errno.ENOENT, errno.ESRCH, errno.ENODEV)
+    # A route's EEXIST can mean another gateway under the same key; the next read will tell.
+    return code == errno.EEXIST and isinstance(op.item, Rule)
+
+
+def _table(m) -> int:
+    return m.get("RTA_TABLE") or m["table"]
+
+
+def _rule(m, family: int) -> Rule:
+    suppress = m.get("FRA_SUPPRESS_PREFIXLEN")
+    # The bare lookup for the table: m["table"] is a header byte that cannot hold it.
+    table = m.get("FRA_TABLE") if m["action"] == FR_ACT_TO_TBL else 0
+    src, dst = m.get("FRA_SRC"), m.get("FRA_DST")
+    return Rule(family, m.get("FRA_PRIORITY") or 0, table or 0,
+                f"{src}/{m['src_len']}" if src else "", f"{dst}/{m['dst_len']}" if dst else "",
+                m.get("FRA_IIFNAME") or "", m["action"] == FR_ACT_UNREACHABLE,
+                None if suppress in (None, NO_SUPPRESS) else suppress)
+
+
+def _rule_request(rule: Rule) -> Dict[str, object]:
+    request: Dict[str, object] = {"family": FAMILIES[rule.family], "priority": rule.priority, "protocol": PROTOCOL}
+    request.update({"action": "unreachable"} if rule.unreachable else {"table": rule.table})
+    for key, value in (("src", rule.src), ("dst", rule.dst), ("iifname", rule.iif)):
+        if value:
+            request[key] = value
+    if rule.suppress is not None:
+        request["suppress_prefixlen"] = rule.suppress
+    return request
+
+
+def _route_request(route: Route, index: int) -> Dict[str, object]:
+    request: Dict[str, object] = {"family": FAMILIES[route.family], "table": route.table, "dst": route.dst,
+                                  "proto": PROTOCOL, "priority": route.metric}
+    if not route.dev:
+        return {**request, "type": "unreachable"}
+    request.update(oif=index, scope=RT_SCOPE_UNIVERSE if route.gateway else RT_SCOPE_LINK)
+    if route.gateway:
+        # On-link, so that a NIC without an address of its own can send by it as well.
+        request.update(gateway=route.gateway, flags="onlink")
+    return request
+
