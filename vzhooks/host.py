@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Files and processes of this host: vzctl's, and our lock. Reads as data, executes nothing."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Dict, FrozenSet, Iterator, List, Mapping, Tuple
+
+from vzhooks import vzconf
+from vzhooks.census import Evidence, Reading
+from vzhooks.errors import HostError, InputError, LockBusy, UsageError
+from vzhooks.model import Problem
+
+CTID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+STARTING_VERBS = ("start", "restart", "mount", "restore", "resume")
+READ_TRIES, READ_PAUSE_S = 10, 0.05
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Name every file we read or write; `root` moves them all, for packagers."""
+
+    root: str = ""
+
+    def __getattr__(self, name: str) -> str:
+        try:
+            return self.root + _PATHS[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+_PATHS = {
+    "ini": "/etc/vz/vzhooks.ini",
+    "good_ini": "/var/lib/vzhooks/vzhooks.ini.good",
+    "tables": "/var/lib/vzhooks/tables.json",
+    "ves": "/run/vzhooks/ves.json",
+    "lock": "/run/vzhooks/lock",
+    "vz_conf": "/etc/vz/vz.conf",
+    "conf_dir": "/etc/vz/conf",
+    "veip4": "/var/lib/vzctl/veip",
+    "veip9": "/var/vz/veip",
+    "conf_lock_dir": "/var/vz",
+    "rt_tables": "/etc/iproute2/rt_tables.d/vzhooks.conf",
+    "rt_protos": "/etc/iproute2/rt_protos.d/vzhooks.conf",
+    "ini_sample": "/etc/vz/vzhooks.ini.sample",
+    "manifest": "/var/lib/vzhooks/installed.json",
+}
+
+
+def check_ctid(ctid: str) -> str:
+    """Return a VE's id, a number or a UUID; raises UsageError for anything else, a path above all."""
+    if not CTID.fullmatch(ctid) or ctid == "0":
+        raise UsageError(f"{vzconf.shown(ctid)} is no VE's id; give its number or UUID as `vzlist` shows it")
+    return ctid
+
+
+@contextmanager
+def lock(path: str, wait_s: float) -> Iterator[None]:
+    """Hold the one lock of vzhooks, waiting at most `wait_s`; raises LockBusy after that."""
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise HostError(f"{path}: {error.strerror}; vzhooks must run as root") from None
+    try:
+        _wait(handle, path, wait_s)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _wait(handle: int, path: str, wait_s: float) -> None:
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise LockBusy(f"{path}: another vzhooks is at work for over {wait_s:g} s; try again") from None
+            time.sleep(0.01)
+
+
+def read_config(paths: Paths, ctid: str, conffile: str = "") -> Reading:
+    """Return a VE's config, or the Problem of one that cannot be read now.
+
+    A config caught in mid-save is read again, some times, for half a second. Raises
+    FileNotFoundError where there is none.
+    """
+    path = conffile or os.path.join(paths.conf_dir, f"{ctid}.conf")
+    for rest in reversed(range(READ_TRIES)):
+        try:
+            return vzconf.parse(_bytes(path, ctid, paths), ctid, path)
+        except FileNotFoundError:
+            raise
+        except (InputError, OSError) as error:
+            if not rest or not _may_heal(path):
+                return Problem(ctid, str(error) if isinstance(error, InputError) else
+                               f"{path}: cannot be read ({error.strerror})", True)
+        time.sleep(READ_PAUSE_S)
+    raise AssertionError("unreachable")
+
+
+def _may_heal(path: str) -> bool:
+    """Tell whether a bad config may be one that vzctl is just writing (lib/config.c: renamed unflushed)."""
+    try:
+        return os.stat(path).st_size < 4096
+    except OSError:
+        return True
+
+
+def _bytes(path: str, ctid: str, paths: Paths) -> bytes:
+    guard = os.path.join(paths.conf_lock_dir, f"{ctid}.conf.lck")
+    if not os.path.exists(guard):
+        return _read(path)
+    with open(guard, "rb") as held:  # libvzctl saves under LOCK_EX of this file
+        try:
+            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{path}: vzctl is writing it; try again") from None
+        return _read(path)
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(vzconf.MAX_BYTES + 1)
+
+
+def read_configs(paths: Paths) -> Dict[str, Reading]:
+    """Return the config of every VE that has one; a dangling link is a VE of another node."""
+    found: Dict[str, Reading] = {}
+    for name in _listing(paths.conf_dir, must=True):
+        ctid, ext = os.path.splitext(name)
+        if ext == ".conf" and ctid != "0" and CTID.fullmatch(ctid):
+            try:
+                found[ctid] = read_config(paths, ctid)
+            except FileNotFoundError:
+                continue
+    return found
+
+
+def evidence(paths: Paths, roots: Mapping[str, str], routed: FrozenSet[str]) -> Evidence:
+    """Return what shows that VEs live; `roots` is the VE_ROOT by VE, `routed` comes from the kernel."""
+    locks = _locks(paths)
+    return Evidence(
+        mounted=_mounted(roots),
+        starting=frozenset(c for c, verb in locks.items() if verb in STARTING_VERBS),
+        locked=frozenset(locks),
+        veip=_veip(paths),
+        routed=routed,
+    )
+
+
+def _mounted(roots: Mapping[str, str]) -> FrozenSet[str]:
+    text = _read("/proc/self/mountinfo").decode("utf-8", "surrogateescape")
+    # proc(5): the fifth field is the mount point, blanks and such as \040.
+    points = {re.sub(r"\\([0-7]{3})", lambda m: chr(int(m.group(1), 8)), line.split(" ")[4])
+              for line in text.splitlines()}
+    return frozenset(c for c, root in roots.items() if os.path.normpath(root) in points)
+
+
+def _veip(paths: Paths) -> Dict[str, Tuple[str, ...]]:
+    found: Dict[str, Tuple[str, ...]] = {}
+    for folder in (paths.veip4, paths.veip9):
+        for ctid in _listing(folder):
+            if CTID.fullmatch(ctid):
+                tokens = _text_or_empty(os.path.join(folder, ctid)).split()
+                found[ctid] = tuple(dict.fromkeys(found.get(ctid, ()) + vzconf.addresses_in(tokens)))
+    return found
+
+
+def _text_or_empty(path: str) -> str:
+    try:
+        return _read(path).decode("ascii", "replace")
+    except FileNotFoundError:
+        return ""  # removed between listing and reading: the VE stopped
+
+
+def _locks(paths: Paths) -> Dict[str, str]:
+    """Return the verb of the live vzctl that holds each VE's lock file; a stale lock counts for nothing."""
+    found = {}
+    for folder in lock_dirs(paths):
+        for name in _listing(folder):
+            ctid, ext = os.path.splitext(name)
+            words = _cmdline(_text_or_empty(os.path.join(folder, name)).split("\n")[0].strip())
+            if ext == ".lck" and words:
+                found[ctid] = next((w for w in words[1:] if not w.startswith("-")), "")
+    return found
+
+
+def lock_dirs(paths: Paths) -> List[str]:
+    """Return where vzctl may keep its lock files: LOCKDIR of vz.conf, else both defaults."""
+    lines = re.findall(r"^\s*LOCKDIR=(.*)$", _text_or_empty(paths.vz_conf), re.MULTILINE)
+    given = [vzconf.value_of(lines[-1])] if lines else ["/vz/lock", "/var/lib/vz/lock"]
+    return [paths.root + d for d in given]
+
+
+def _cmdline(pid: str) -> List[str]:
+    if not pid.isdigit():
+        return []
+    try:
+        return _read(f"/proc/{pid}/cmdline").decode("utf-8", "replace").rstrip("\0").split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _listing(folder: str, must: bool = False) -> List[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:
+        if must:
+            raise HostError(f"{folder}: not there; is vzctl installed on this node?") from None
+        return []
+    except OSError as error:
+        raise HostError(f"{folder}: cannot be read ({error.strerror}); vzhooks must run as root") from None

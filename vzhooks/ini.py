@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Load the node's ini safely: who may write it, and the last good copy for hooks."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import List, Optional, Tuple
+
+from vzhooks import records, settings
+from vzhooks.errors import SettingsError
+from vzhooks.host import Paths
+from vzhooks.settings import Settings
+
+
+def load(paths: Paths) -> Settings:
+    """Return the settings of the ini, the defaults without one, and keep a good copy.
+
+    Raises SettingsError where the ini cannot be used or trusted.
+    """
+    text = _text(paths)
+    if text is None:
+        _forget(paths.good_ini)
+        return Settings()
+    found = settings.parse(text, paths.ini)
+    if _copy(paths) != text:
+        records.replace(paths.good_ini, text, 0o600)
+    return found
+
+
+def load_for_hook(paths: Paths) -> Tuple[Settings, List[str]]:
+    """Return the settings a hook goes by, and warnings: the last good copy where the ini is unusable.
+
+    Raises SettingsError where there is neither.
+    """
+    try:
+        return load(paths), []
+    except SettingsError as error:
+        good = _copy(paths)
+        if good is None:
+            raise
+        return settings.parse(good, paths.good_ini), [f"{error}; going by the last good copy until then"]
+
+
+def _text(paths: Paths) -> Optional[str]:
+    try:
+        _check_writers(os.path.dirname(paths.ini))
+        _check_writers(paths.ini)
+        with open(paths.ini, "rb") as file:
+            text = file.read().decode("utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{paths.ini}: not UTF-8 text; write it anew") from None
+    except OSError as error:
+        raise SettingsError(f"{paths.ini}: cannot be read ({error.strerror}); vzhooks must run as root") from None
+    if not text.strip() and _copy(paths):
+        raise SettingsError(f"{paths.ini}: empty, though it was not before; write it anew, or remove it for the defaults")
+    return text
+
+
+def _check_writers(path: str) -> None:
+    """Refuse what others than root can write: they could send a customer's traffic anywhere."""
+    found = os.stat(path)
+    if found.st_uid != 0 or stat.S_IMODE(found.st_mode) & 0o022:
+        raise SettingsError(f"{path}: others than root can write it; chown root and chmod go-w it")
+
+
+def _copy(paths: Paths) -> Optional[str]:
+    try:
+        with open(paths.good_ini, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _forget(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # absent already, or not ours to remove: then it is only an old copy

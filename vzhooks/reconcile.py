@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The one path by which the kernel is changed: lock, read, decide, note down, apply.
+
+Hooks, resync, status and dry-run differ only in the Request. Our notes are written before the first
+change, so that a crash at any step leaves nothing in the kernel that no note explains.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Dict, FrozenSet, List, Mapping, Optional, Tuple
+
+from vzhooks import census, guard, host, nft, plan, policy, records, tables
+from vzhooks.census import Event, Reading
+from vzhooks.errors import InputError, VzhooksError
+from vzhooks.host import Paths
+from vzhooks.model import Element, Problem, Rule, Skeleton
+from vzhooks.plan import ADD, DELETE, Op, Scope
+from vzhooks.policy import Facts, Wanted, Way
+from vzhooks.records import Records
+from vzhooks.settings import Settings
+from vzhooks.vzconf import VeConfig
+
+
+@dataclass(frozen=True)
+class Request:
+    """Say what a run is about: some VEs (None for the node), a hook's event, and whether to change.
+
+    empty: the wanted state is nothing, as for uninstall; wait_s: for the lock.
+    """
+
+    ctids: Optional[FrozenSet[str]] = None
+    event: Optional[Event] = None
+    conffile: str = ""
+    dry_run: bool = False
+    empty: bool = False
+    wait_s: float = 10.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """Tell what a run found: ops made (or to make), ways of the VEs, problems, and what failed."""
+
+    ops: Tuple[Op, ...] = ()
+    ways: Tuple[Way, ...] = ()
+    problems: Tuple[Problem, ...] = ()
+    errors: Tuple[str, ...] = ()
+    tables: Mapping[str, int] = None  # type: ignore[assignment]
+
+
+def run(paths: Paths, settings: Settings, request: Request) -> Report:
+    """Make found equal wanted for what the request names, and report.
+
+    Raises LockBusy, HostError and KernelError where nothing could be decided: nothing is then changed.
+    """
+    with host.lock(paths.lock, request.wait_s):
+        known = records.load_ves(paths.ves)
+        configs = _configs(paths, request)
+        if _untouched(settings, known, configs, request):
+            return _note_only(paths, known, configs, request)
+        from vzhooks.kernel import Kernel  # costs 150 ms, which a VE without uplink need not pay
+        with Kernel() as kernel:
+            return _Run(paths, settings, request, known, configs, kernel).report()
+
+
+def _configs(paths: Paths, request: Request) -> Dict[str, Reading]:
+    if request.event is None and request.ctids is None:
+        return host.read_configs(paths)
+    found: Dict[str, Reading] = {}
+    for ctid in request.ctids or (request.event.ctid,):
+        try:
+            found[ctid] = host.read_config(paths, ctid, request.conffile)
+        except FileNotFoundError:
+            if request.event is None:
+                raise InputError(f"{ctid}: no such VE on this node; `vzlist -a` shows those there are") from None
+    return found
+
+
+def _untouched(settings: Settings, known: Records, configs: Mapping[str, Reading], request: Request) -> bool:
+    """Tell whether the kernel need not be asked: a hook, and no VE here has an uplink."""
+    if request.event is None or settings.reserved or settings.unassigned != "main":
+        return False
+    assigned = [r for r in known.values() if r.uplink]
+    return not assigned and all(isinstance(c, VeConfig) and not c.uplink for c in configs.values())
+
+
+def _note_only(paths: Paths, known: Records, configs: Mapping[str, Reading], request: Request) -> Report:
+    count = census.take(configs, host.evidence(paths, {}, frozenset()), known, time.time(), request.event)
+    _save(paths, known, count.records, request)
+    return Report(problems=count.problems)
+
+
+def _save(paths: Paths, before: Records, after: Records, request: Request) -> None:
+    if not request.dry_run and dict(before) != dict(after):
+        records.save_ves(paths.ves, after)
+
+
+class _Run:
+    """Hold one run's inputs; every step is one method, in the order of `report`."""
+
+    def __init__(self, paths: Paths, settings: Settings, request: Request, known: Records,
+                 configs: Mapping[str, Reading], kernel) -> None:
+        self.paths, self.settings, self.request = paths, settings, request
+        self.known, self.configs, self.kernel = known, configs, kernel
+
+    def report(self) -> Report:
+        """Decide and, unless dry, carry out."""
+        facts = self.kernel.facts()
+        rules, strangers = self.kernel.rules()
+        found = rules | self.kernel.routes() | nft.found()
+        count = self._census(facts)
+        numbers, occupied = self._tables(facts, count, found)
+        wanted = self._wanted(facts, count, numbers, occupied)
+        ops = plan.diff(wanted.items, found, self._scope(count, found))
+        problems = (*count.problems, *wanted.problems, *_in_the_way(strangers, bool(rules)))
+        if self.request.dry_run:
+            return Report(ops, wanted.ways, problems, tables=numbers)
+        _save(self.paths, self.known, count.records, self.request)
+        self._save_tables(numbers)
+        return Report(ops, wanted.ways, problems, tuple(apply(ops, self.kernel)), numbers)
+
+    def _census(self, facts: Facts) -> census.Census:
+        roots = {c.ctid: c.root for c in self.configs.values() if isinstance(c, VeConfig) and c.root}
+        seen = host.evidence(self.paths, roots, facts.local)
+        complete = self.request.event is None and self.request.ctids is None
+        return census.take(self.configs, seen, self.known, time.time(), self.request.event, complete)
+
+    def _tables(self, facts: Facts, count: census.Census, found: FrozenSet) -> Tuple[Dict[str, int], Dict[str, str]]:
+        ours = {getattr(i, "table", 0) for i in found}
+        pinned = {tables.uplink_key(u.name): u.table for u in self.settings.uplinks.values() if u.table}
+        recorded = records.load_tables(self.paths.tables)
+        self._recorded = recorded
+
+        def taken(number: int) -> str:
+            return "" if number in ours else self.kernel.stranger(number)
+        free = {k: n for k, n in recorded.items() if not taken(n)}
+        keys = policy.table_keys(self.settings, facts.nics, count.ves)
+        numbers = tables.allocate(keys, free, pinned, lambda n: bool(taken(n)))
+        occupied = {key: taken(number) for key, number in pinned.items()}
+        return numbers, {key: why for key, why in occupied.items() if why}
+
+    def _wanted(self, facts: Facts, count: census.Census, numbers: Mapping[str, int],
+                occupied: Mapping[str, str]) -> Wanted:
+        if self.request.empty:
+            return Wanted(frozenset(), (), ())
+        return policy.wanted(self.settings, facts, count.ves, numbers, occupied)
+
+    def _scope(self, count: census.Census, found: FrozenSet) -> Scope:
+        """Limit the run to the VEs named, by their old and new addresses; the first use concerns all."""
+        ctids = self.request.ctids or ({self.request.event.ctid} if self.request.event else None)
+        if ctids is None or not found:
+            return plan.ALL
+        mine = {a for c in ctids for r in (self.known, count.records) if c in r for a in r[c].addresses}
+        mine |= {a for c in self.configs.values() if isinstance(c, VeConfig) for a in c.addresses}
+        others = {a for c, r in count.records.items() if c not in ctids for a in r.addresses}
+        return Scope(frozenset(mine - others))
+
+    def _save_tables(self, numbers: Mapping[str, int]) -> None:
+        kept = {**self._recorded, **numbers}
+        if kept != self._recorded:
+            records.save_tables(self.paths.tables, kept)
+
+
+def _in_the_way(strangers: Tuple[str, ...], ours: bool) -> List[Problem]:
+    """Return what others have among our priorities; at first use that is a reason not to begin."""
+    band = f"{policy.BAND[0]}-{policy.BAND[-1]}"
+    return [Problem("", f"another's rule stands within the priorities {band} of vzhooks: {s}; "
+                    "give that rule another priority", not ours) for s in strangers]
+
+
+def apply(ops: Tuple[Op, ...], kernel) -> List[str]:
+    """Carry out ops in order, going on after one that fails; return what failed, a line each.
+
+    Neighbouring changes of the guard go in one transaction.
+    """
+    errors = []
+    for is_guard, group in groupby(ops, key=lambda op: isinstance(op.item, (Skeleton, Element))):
+        steps = [lambda g=tuple(group): nft.load(guard_text(g))] if is_guard else \
+            [lambda op=op: kernel.apply(op) for op in group]
+        for step in steps:
+            try:
+                step()
+            except VzhooksError as error:
+                errors.append(str(error))
+    return errors
+
+
+def guard_text(ops: Tuple[Op, ...]) -> str:
+    """Return the nft(8) transaction for ops that concern the guard alone."""
+    add = [op.item for op in ops if op.verb == ADD and isinstance(op.item, Element)]
+    delete = [op.item for op in ops if op.verb == DELETE and isinstance(op.item, Element)]
+    skeletons = [op for op in ops if isinstance(op.item, Skeleton)]
+    if not skeletons:
+        return guard.changes(add, delete)
+    return guard.remove() if skeletons[0].verb == DELETE else guard.full(add)
+
+
+def shell(op: Op) -> str:
+    """Return an op as the ip(8) or nft(8) command it equals."""
+    if isinstance(op.item, Skeleton):
+        return f"nft {'delete' if op.verb == DELETE else 'add'} table {guard.TABLE}"
+    if isinstance(op.item, Element):
+        return f"nft {op.verb} element {guard.TABLE} {op.item.set} '{{ {guard.element_text(op.item)} }}'"
+    kind = "rule" if isinstance(op.item, Rule) else "route"
+    verb = "del" if op.verb == DELETE else op.verb
+    return f"ip {'-6 ' if op.item.family == 6 else ''}{kind} {verb} {op.item}"
