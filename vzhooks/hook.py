@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the hook scripts call: vzctl's environment in, an exit status out.
+
+vzctl gives a hook VEID and VE_CONFFILE and little else (reference: libvzctl lib/util.c, vzctl
+src/lib/script.c). A mount hook's failure refuses the start; an unmount hook's would leave the VE
+mounted and make the next start skip the mount hooks, so ours never fails.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import List, Mapping, Tuple
+
+from vzhooks import host, ini, log, reconcile
+from vzhooks.census import Event
+from vzhooks.errors import DONE, FAILED, SettingsError, VzhooksError
+from vzhooks.host import Paths
+from vzhooks.model import Problem
+from vzhooks.reconcile import Report, Request
+from vzhooks.settings import Settings
+
+EVENTS = ("mount", "umount", "postumount")
+LOCK_WAIT_S = 30.0
+
+
+def main(name: str, environ: Mapping[str, str] = os.environ, paths: Paths = Paths()) -> int:
+    """Do what the event asks for; return 0, or 1 to refuse a start. Never raises."""
+    try:
+        ctid = host.check_ctid(environ.get("VEID", ""))
+        status = _mount(ctid, environ.get("VE_CONFFILE", ""), paths) if name == "mount" else _unmount(name, ctid, paths)
+    except VzhooksError as error:
+        log.say(f"{name}: {error}", log.ERROR)
+        status = FAILED
+    except Exception as error:  # the hook's door: vzctl shows the operator what we write, so one line
+        log.say(f"{name}: VE {environ.get('VEID', '?')}: internal error: {error!r}; "
+                "run `vzhooks resync` and report this line", log.ERROR)
+        status = FAILED
+    return status if name == "mount" else DONE
+
+
+def _unmount(name: str, ctid: str, paths: Paths) -> int:
+    settings, warnings = ini.load_for_hook(paths)
+    report = reconcile.run(paths, settings, Request(event=Event(name, ctid), wait_s=LOCK_WAIT_S))
+    for text in [*warnings, *report.errors]:
+        log.say(f"{name}: VE {ctid}: {text}")
+    _note(name, ctid, report)
+    return DONE
+
+
+def _mount(ctid: str, conffile: str, paths: Paths) -> int:
+    try:
+        config = host.read_config(paths, ctid, conffile)
+    except FileNotFoundError:
+        # create and register mount before the config has its name (libvzctl lib/create.c)
+        log.say(f"mount: VE {ctid}: {conffile or paths.conf_dir}: no config yet, so nothing to do", log.INFO)
+        return DONE
+    # A config that cannot be read may name an uplink, so it counts as if it did.
+    assigned = isinstance(config, Problem) or bool(config.uplink)
+    try:
+        settings, warnings = ini.load_for_hook(paths)
+        assigned = assigned or settings.unassigned not in ("main", "block")
+        report = _reconcile(paths, settings, ctid, conffile)
+    except SettingsError as error:
+        return _end(ctid, [str(error)], assigned, Settings())
+    except VzhooksError as error:
+        return _end(ctid, [str(error)], assigned, settings)
+    refusals, notes = _sorted(report, ctid)
+    for text in [*warnings, *notes]:
+        log.say(f"mount: VE {ctid}: {text}")
+    status = _end(ctid, refusals, assigned, settings)
+    if status:
+        _give_back(paths, settings, ctid)
+    else:
+        _note("mount", ctid, report)
+    return status
+
+
+def _reconcile(paths: Paths, settings: Settings, ctid: str, conffile: str) -> Report:
+    return reconcile.run(paths, settings, Request(event=Event("mount", ctid), conffile=conffile, wait_s=LOCK_WAIT_S))
+
+
+def _sorted(report: Report, ctid: str) -> Tuple[List[str], List[str]]:
+    """Return what refuses the VE's start, and what is only worth a line."""
+    ours = [p for p in report.problems if p.ctid in ("", ctid)]
+    refusals = [p.text for p in ours if p.refuses] + list(report.errors)
+    return refusals, [p.text for p in ours if not p.refuses]
+
+
+def _end(ctid: str, refusals: List[str], assigned: bool, settings: Settings) -> int:
+    """Say why a start is refused, or why it goes on all the same."""
+    refuse = bool(refusals) and assigned and settings.on_error == "refuse"
+    for text in refusals:
+        verdict = "start refused" if refuse else "goes on, cut off where needed" if assigned else "not hindered"
+        log.say(f"mount: VE {ctid}: {verdict}: {text}", log.ERROR if refuse else log.WARNING)
+    return FAILED if refuse else DONE
+
+
+def _give_back(paths: Paths, settings: Settings, ctid: str) -> None:
+    """Remove what a refused start left: vzctl runs no unmount hooks then (lib/fs.c)."""
+    try:
+        reconcile.run(paths, settings, Request(event=Event("postumount", ctid), wait_s=LOCK_WAIT_S))
+    except VzhooksError as error:
+        log.say(f"mount: VE {ctid}: {error}")
+
+
+def _note(name: str, ctid: str, report: Report) -> None:
+    way = next((w for w in report.ways if w.ve.ctid == ctid), None)
+    out = f" by {way.uplink.device}" if way and way.uplink else ""
+    state = f"{way.state}{out}" if way else "gone"
+    log.say(f"{name}: VE {ctid}: {state}, {len(report.ops)} changes", log.INFO, quiet=True)
