@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Package vzhooks: the library, its command, the hook scripts and the config sample."""
+
+import re
+from pathlib import Path
+
+from setuptools import setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "vzhooks/__init__.py").read_text("utf-8")).group(1)
+
+setup(
+    name="vzhooks",
+    version=VERSION,
+    description="Give every OpenVZ container its own uplink out of the hardware node",
+    long_description=(HERE / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="GPL-2.0-or-later",
+    python_requires=">=3.9",
+    install_requires=["pyroute2>=0.9.7,<0.10"],
+    packages=["vzhooks", "vzhooks.scripts", "vzhooks.conf"],
+    package_dir={"vzhooks.scripts": "scripts", "vzhooks.conf": "conf"},
+    package_data={"vzhooks.scripts": ["vps.*"], "vzhooks.conf": ["vzhooks.ini"]},
+    entry_points={"console_scripts": ["vzhooks = vzhooks.cli:main"]},
+    classifiers=[
+        "Environment :: Console",
+        "Intended Audience :: System Administrators",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Topic :: System :: Networking",
+    ],
+)

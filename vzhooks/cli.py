@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command line: one cmd_ function a verb, each returning an exit status.
+
+Data goes to stdout, talk to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import List, Optional
+
+from vzhooks import __version__, host, log
+from vzhooks.errors import DONE, DRIFT, FAILED, VzhooksError
+from vzhooks.host import Paths
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run one command; return the exit status of design: 0, 1, 2 usage, 3 drift, 75 busy."""
+    args = parser().parse_args(argv)
+    try:
+        return args.run(args)
+    except VzhooksError as error:
+        print(f"vzhooks {args.command}: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        return FAILED
+    finally:
+        log.close_quietly()
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    top = argparse.ArgumentParser(
+        prog="vzhooks", description="Give every OpenVZ container its own uplink out of the node.",
+        epilog="exit status: 0 done, 1 failed, 2 usage, 3 drift, 75 another vzhooks is at work")
+    top.add_argument("--version", action="version", version=f"vzhooks {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    resync = commands.add_parser("resync", help="make the kernel what it should be, for the node or the VEs named")
+    resync.add_argument("ctids", nargs="*", metavar="CTID", help="a VE's number or UUID; none: the whole node")
+    resync.add_argument("--dry-run", action="store_true", help="print the changes and make none")
+    resync.set_defaults(run=cmd_resync)
+
+    status = commands.add_parser("status", help="show each live VE's addresses, uplink, device and state")
+    status.add_argument("ctids", nargs="*", metavar="CTID")
+    status.add_argument("--json", action="store_true", help="print one JSON object")
+    status.set_defaults(run=cmd_status)
+
+    install = commands.add_parser("install", help="put the hook scripts where vzctl looks")
+    install.add_argument("--destdir", default="", metavar="D", help="install below this directory, for packagers")
+    install.set_defaults(run=cmd_install)
+
+    uninstall = commands.add_parser("uninstall", help="give back the state found before install")
+    uninstall.add_argument("--force", action="store_true", help="even while VEs with an uplink run: they fall to main")
+    uninstall.add_argument("--destdir", default="", metavar="D", help="uninstall from below this directory")
+    uninstall.set_defaults(run=cmd_uninstall)
+
+    hook = commands.add_parser("hook", help="what the hook scripts call")
+    hook.add_argument("name", choices=("mount", "umount", "postumount"))
+    hook.set_defaults(run=cmd_hook)
+    return top
+
+
+def cmd_resync(args: argparse.Namespace) -> int:
+    """Make found equal wanted; print the changes."""
+    from vzhooks import reconcile
+    report = _reconcile(args.ctids, args.dry_run)
+    for op in report.ops:
+        print(reconcile.shell(op))
+    for text in [*_problem_lines(report), *report.errors]:
+        print(f"vzhooks resync: {text}", file=sys.stderr)
+    done = "would be made" if args.dry_run else "made"
+    print(f"vzhooks resync: {len(report.ops) or 'no'} changes {done}", file=sys.stderr)
+    return FAILED if report.errors or any(p.refuses for p in report.problems) else DONE
+
+
+def cmd_status(args: argparse.Namespace) -> int:
+    """Show who leaves by what; return 3 where the kernel differs from what should be."""
+    from vzhooks import status
+    report = _reconcile(args.ctids, dry_run=True)
+    report = status.only(report, args.ctids)
+    print(status.as_json(report) if args.json else status.as_table(report))
+    for text in _problem_lines(report):
+        print(f"vzhooks status: {text}", file=sys.stderr)
+    return DRIFT if report.ops else DONE
+
+
+def _reconcile(ctids: List[str], dry_run: bool):
+    from vzhooks import ini, reconcile
+    paths = Paths()
+    chosen = frozenset(host.check_ctid(c) for c in ctids) or None
+    return reconcile.run(paths, ini.load(paths), reconcile.Request(ctids=chosen, dry_run=dry_run))
+
+
+def _problem_lines(report) -> List[str]:
+    return [f"VE {p.ctid}: {p.text}" if p.ctid else p.text for p in report.problems]
+
+
+def cmd_install(args: argparse.Namespace) -> int:
+    """Put our files in place, keeping what stands there."""
+    from vzhooks import install
+    for line in install.install(Paths(args.destdir), sys.executable):
+        print(line)
+    return DONE
+
+
+def cmd_uninstall(args: argparse.Namespace) -> int:
+    """Take our files and all of our state away again."""
+    from vzhooks import install
+    for line in install.uninstall(Paths(args.destdir), args.force):
+        print(line)
+    return DONE
+
+
+def cmd_hook(args: argparse.Namespace) -> int:
+    """Do what a hook script does, in the environment vzctl gives it."""
+    from vzhooks import hook
+    return hook.main(args.name)
+

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Put our files on a node and take them away again, giving back exactly what stood there.
+
+A hook script of the administrator's is kept beside ours and run by it. What we made is noted in a
+manifest, so that uninstall removes that and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import Dict, Iterator, List
+
+from vzhooks import ini, reconcile, records
+from vzhooks.errors import HostError, SettingsError
+from vzhooks.host import Paths
+from vzhooks.model import PROTOCOL
+from vzhooks.reconcile import Request
+from vzhooks.settings import Settings
+
+HOOKS = ("vps.mount", "vps.umount", "vps.postumount")
+MARK = b"# vzhooks hook script"
+KEPT = ".before-vzhooks"
+
+
+def install(paths: Paths, python: str) -> Iterator[str]:
+    """Put hook scripts, config sample and names for ip(8) in place; yield a line for each change.
+
+    Raises HostError where a file cannot be written or a kept script is in the way.
+    """
+    if not os.path.isdir(paths.conf_dir):
+        raise HostError(f"{paths.conf_dir}: not there; is vzctl installed on this node?")
+    made = _Manifest(paths)
+    for name in HOOKS:
+        yield from _install_hook(os.path.join(paths.conf_dir, name), _script(name, python))
+    for path, text in _files(paths).items():
+        yield from made.write(path, text)
+    made.save()
+
+
+def _files(paths: Paths) -> Dict[str, str]:
+    return {
+        paths.ini_sample: _data("conf", "vzhooks.ini").decode(),
+        paths.rt_tables: table_names(records.load_tables(paths.tables)),
+        paths.rt_protos: f"{PROTOCOL} vzhooks\n",
+    }
+
+
+def _data(kind: str, name: str) -> bytes:
+    """Return a file that comes with us: inside the installed package, or beside it in a source tree."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    for folder in (os.path.join(here, kind), os.path.join(os.path.dirname(here), kind)):
+        if os.path.exists(os.path.join(folder, name)):
+            return _bytes(os.path.join(folder, name))
+    raise HostError(f"{kind}/{name}: not in this installation of vzhooks; install the package anew")
+
+
+def table_names(numbers: Dict[str, int]) -> str:
+    """Return the names of our tables as ip(8) reads them from rt_tables.d."""
+    lines = [f"{number} vzhooks-{key.replace('uplink:', '').replace(':', '-')}\n" for key, number in numbers.items()]
+    return "# written by vzhooks\n" + "".join(lines)
+
+
+def _script(name: str, python: str) -> bytes:
+    quoted = python.replace("'", "'\\''")
+    return _data("scripts", name).replace(b"@PYTHON@", os.fsencode(quoted))
+
+
+def _install_hook(path: str, script: bytes) -> Iterator[str]:
+    try:
+        if os.path.lexists(path) and not _is_ours(path):
+            if os.path.lexists(path + KEPT):
+                raise HostError(f"{path + KEPT}: in the way, and {path} is not ours; move one of them and try again")
+            # The link first: at no moment is the administrator's script out of vzctl's sight.
+            os.link(path, path + KEPT, follow_symlinks=False)
+            yield f"kept {path} as {path + KEPT}; ours runs it"
+        if not (os.path.lexists(path) and _bytes(path) == script):
+            _replace(path, script, 0o755)
+            yield f"put {path}"
+    except OSError as error:
+        raise HostError(f"{path}: {error.strerror}; vzhooks must be installed as root") from None
+
+
+def _is_ours(path: str) -> bool:
+    return not os.path.islink(path) and os.path.isfile(path) and MARK in _bytes(path)
+
+
+def _bytes(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _replace(path: str, data: bytes, mode: int) -> None:
+    with open(path + ".new", "wb") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(data)
+    os.replace(path + ".new", path)
+
+
+def uninstall(paths: Paths, force: bool) -> Iterator[str]:
+    """Remove all we put and all our state in the kernel; yield a line for each change.
+
+    Raises HostError, nothing being changed, while VEs with an uplink run and `force` is not given.
+    """
+    if not paths.root:
+        yield from _empty_kernel(paths, force)
+    for name in HOOKS:
+        yield from _uninstall_hook(os.path.join(paths.conf_dir, name))
+    yield from _Manifest(paths).remove()
+    if not paths.root:
+        for folder in (os.path.dirname(paths.tables), os.path.dirname(paths.ves)):
+            shutil.rmtree(folder, ignore_errors=True)
+            yield f"removed {folder}"
+
+
+def _empty_kernel(paths: Paths, force: bool) -> Iterator[str]:
+    try:
+        settings = ini.load_for_hook(paths)[0]
+    except SettingsError:
+        settings = Settings()
+    report = reconcile.run(paths, settings, Request(dry_run=True))
+    running = [w.ve.ctid for w in report.ways if w.ve.uplink]
+    if running and not force:
+        raise HostError(f"VEs with an uplink run ({', '.join(running)}) and would fall to main's routes; "
+                        "stop them, or give --force")
+    report = reconcile.run(paths, settings, Request(empty=True))
+    if report.errors:
+        raise HostError("; ".join(report.errors))
+    yield f"removed {len(report.ops)} rules, routes and guard entries"
+
+
+def _uninstall_hook(path: str) -> Iterator[str]:
+    if os.path.lexists(path) and _is_ours(path):
+        if os.path.lexists(path + KEPT):
+            os.replace(path + KEPT, path)
+            yield f"put {path} back"
+        else:
+            os.unlink(path)
+            yield f"removed {path}"
+    elif os.path.lexists(path + KEPT):
+        yield f"left {path + KEPT}: {path} was replaced by somebody since"
+
+
+class _Manifest:
+    """Hold which files and directories we made, so that only those are removed."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.path = paths.manifest
+        try:
+            with open(self.path, encoding="utf-8") as file:
+                self.made: List[str] = json.load(file)
+        except FileNotFoundError:
+            self.made = []
+        except (OSError, ValueError) as error:
+            raise HostError(f"{self.path}: cannot be read ({error}); remove it and install again") from None
+
+    def write(self, path: str, text: str) -> Iterator[str]:
+        """Put a file of ours unless a stranger's stands there; note it and its new directories."""
+        if os.path.lexists(path) and path not in self.made:
+            yield f"left {path}: it was there before"
+            return
+        for folder in _missing_parents(path):
+            os.mkdir(folder, 0o755)
+            self.made.append(folder)
+        if not os.path.exists(path) or _bytes(path) != text.encode():
+            _replace(path, text.encode(), 0o644)
+            yield f"put {path}"
+        self.made += [] if path in self.made else [path]
+
+    def save(self) -> None:
+        """Replace the manifest."""
+        records.replace(self.path, json.dumps(self.made, indent=1) + "\n", 0o600)
+
+    def remove(self) -> Iterator[str]:
+        """Remove what was made, the last first; a directory in use by others stays."""
+        for path in reversed(self.made):
+            try:
+                os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
+                yield f"removed {path}"
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                yield f"left {path}: {error.strerror}"
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+
+
+def _missing_parents(path: str) -> List[str]:
+    folder, missing = os.path.dirname(path), []
+    while not os.path.isdir(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    return missing[::-1]
