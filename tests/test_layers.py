@@ -1,0 +1,62 @@
+"""The import direction is a test: pure modules import no I/O, and only one file talks netlink."""
+
+import ast
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "vzhooks"
+
+# Each module may import those in its own line's layers or above; the doors come last.
+LAYERS = [
+    {"__init__", "errors", "model"},
+    {"roles", "tables", "settings", "vzconf", "guard", "records"},
+    {"policy", "census"},
+    {"plan", "host", "nft"},
+    {"kernel", "ini"},
+    {"reconcile", "log"},
+    {"status", "install", "hook"},
+    {"cli"},
+    {"__main__"},
+]
+PURE = {"model", "errors", "roles", "tables", "settings", "vzconf", "guard", "policy", "census", "plan", "status"}
+IO = {"os", "socket", "subprocess", "pyroute2", "fcntl", "time", "sys", "shutil", "syslog"}
+
+
+def imported(path):
+    """Return the modules a file imports, ours by their bare name."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "vzhooks":
+            names |= {f"vzhooks.{alias.name}" for alias in node.names if not alias.name.startswith("__")}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module)
+    return names
+
+
+def modules():
+    return {path.stem: imported(path) for path in PACKAGE.glob("*.py")}
+
+
+def test_every_module_has_its_layer():
+    assert set(modules()) == set().union(*LAYERS)
+
+
+def test_imports_go_one_way_only():
+    rank = {name: n for n, layer in enumerate(LAYERS) for name in layer}
+    wrong = [(name, used) for name, uses in modules().items() for used in uses
+             if used.startswith("vzhooks.") and rank[used.partition(".")[2]] > rank[name]]
+    assert wrong == []
+
+
+def test_pure_modules_do_no_io():
+    wrong = {name: uses & IO for name, uses in modules().items() if name in PURE and uses & IO}
+    assert wrong == {}
+
+
+def test_only_kernel_talks_netlink():
+    assert [n for n, uses in modules().items() if any(u.startswith("pyroute2") for u in uses)] == ["kernel"]
+
+
+def test_only_nft_starts_programs():
+    assert [n for n, uses in modules().items() if "subprocess" in uses] == ["nft"]
