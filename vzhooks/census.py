@@ -8,8 +8,9 @@ address against a cloned config, and a late stop hook finds the new owner's name
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Dict, FrozenSet, List, Mapping, Optional, Tuple, Union
+from typing import Union
 
 from vzhooks.model import Problem, Ve
 from vzhooks.records import RUNNING, STARTING, STOPPING, Record, Records
@@ -29,11 +30,11 @@ class Evidence:
     vzctl's state directory has them; routed: addresses with a host route on the VEs' side.
     """
 
-    mounted: FrozenSet[str] = frozenset()
-    starting: FrozenSet[str] = frozenset()
-    locked: FrozenSet[str] = frozenset()
-    veip: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
-    routed: FrozenSet[str] = frozenset()
+    mounted: frozenset[str] = frozenset()
+    starting: frozenset[str] = frozenset()
+    locked: frozenset[str] = frozenset()
+    veip: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    routed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,16 @@ class Event:
 class Census:
     """Hold the VEs that live, the records that say so, and what the operator must know."""
 
-    ves: Tuple[Ve, ...]
+    ves: tuple[Ve, ...]
     records: Records
-    problems: Tuple[Problem, ...]
+    problems: tuple[Problem, ...]
 
 
 Reading = Union[VeConfig, Problem]
 
 
 def take(configs: Mapping[str, Reading], evidence: Evidence, records: Records, now: float,
-         event: Optional[Event] = None, complete: bool = False) -> Census:
+         event: Event | None = None, complete: bool = False) -> Census:
     """Return who lives, judged by fresh configs where given and by our records for all others.
 
     complete: the configs are all there are, so a record without one is of a VE that was destroyed.
@@ -66,8 +67,8 @@ def take(configs: Mapping[str, Reading], evidence: Evidence, records: Records, n
     """
     problems = [c for c in configs.values() if isinstance(c, Problem)]
     problems += [Problem(c.ctid, n) for c in configs.values() if isinstance(c, VeConfig) for n in c.notes]
-    after: Dict[str, Record] = dict(records)
-    for ctid, config in configs.items():
+    after: dict[str, Record] = dict(records)
+    for config in configs.values():
         if isinstance(config, VeConfig):
             _judge(after, config, evidence, now, event)
     if event and event.name != "mount":
@@ -79,8 +80,8 @@ def take(configs: Mapping[str, Reading], evidence: Evidence, records: Records, n
     return Census(ves, after, tuple(problems))
 
 
-def _judge(after: Dict[str, Record], config: VeConfig, evidence: Evidence, now: float,
-           event: Optional[Event]) -> None:
+def _judge(after: dict[str, Record], config: VeConfig, evidence: Evidence, now: float,
+           event: Event | None) -> None:
     ctid, before = config.ctid, after.get(config.ctid)
     if event and event.ctid == ctid:
         if event.name == "mount":
@@ -89,7 +90,7 @@ def _judge(after: Dict[str, Record], config: VeConfig, evidence: Evidence, now: 
     phase = _phase(config, before, evidence, now)
     if phase is None:
         after.pop(ctid, None)
-    elif phase == STOPPING:
+    elif before and phase == STOPPING:
         after[ctid] = replace(before, addresses=())
     else:
         seen = evidence.veip.get(ctid, ()) + _still_routed(before, evidence)
@@ -98,11 +99,11 @@ def _judge(after: Dict[str, Record], config: VeConfig, evidence: Evidence, now: 
         after[ctid] = Record(phase, since, config.uplink, addresses)
 
 
-def _still_routed(before: Optional[Record], evidence: Evidence) -> Tuple[str, ...]:
+def _still_routed(before: Record | None, evidence: Evidence) -> tuple[str, ...]:
     return tuple(a for a in before.addresses if a in evidence.routed) if before else ()
 
 
-def _phase(config: VeConfig, before: Optional[Record], evidence: Evidence, now: float) -> Optional[str]:
+def _phase(config: VeConfig, before: Record | None, evidence: Evidence, now: float) -> str | None:
     ctid = config.ctid
     claimed = {*config.addresses, *evidence.veip.get(ctid, ()), *(before.addresses if before else ())}
     elsewhere = {a for c, veip in evidence.veip.items() if c != ctid for a in veip}
@@ -115,13 +116,13 @@ def _phase(config: VeConfig, before: Optional[Record], evidence: Evidence, now: 
     return RUNNING if routed or ctid in evidence.mounted else None
 
 
-def _unmount(after: Dict[str, Record], event: Event, now: float) -> None:
+def _unmount(after: dict[str, Record], event: Event, now: float) -> None:
     after.pop(event.ctid, None)
     if event.name == "umount":
         after[event.ctid] = Record(STOPPING, now)
 
 
-def _outdated(after: Dict[str, Record], ctid: str, evidence: Evidence, now: float, complete: bool) -> None:
+def _outdated(after: dict[str, Record], ctid: str, evidence: Evidence, now: float, complete: bool) -> None:
     """Drop a record past its time; all others stand until their VE's config is read again."""
     record = after[ctid]
     if ctid in evidence.locked or evidence.routed.intersection(record.addresses):
@@ -133,9 +134,9 @@ def _outdated(after: Dict[str, Record], ctid: str, evidence: Evidence, now: floa
         del after[ctid]
 
 
-def _settle(after: Dict[str, Record], before: Records, evidence: Evidence, event: Optional[Event]) -> List[Problem]:
+def _settle(after: dict[str, Record], before: Records, evidence: Evidence, event: Event | None) -> list[Problem]:
     """Leave each address with one owner; return a Problem for each VE that lost one."""
-    claims: Dict[str, List[str]] = {}
+    claims: dict[str, list[str]] = {}
     for ctid, record in sorted(after.items()):
         for address in record.addresses:
             claims.setdefault(address, []).append(ctid)
@@ -152,7 +153,7 @@ def _settle(after: Dict[str, Record], before: Records, evidence: Evidence, event
     return problems
 
 
-def _squatted(address: str, owner: str, evidence: Evidence, event: Optional[Event]) -> str:
+def _squatted(address: str, owner: str, evidence: Evidence, event: Event | None) -> str:
     """Return who really has an address that the VE being mounted claims and no record knows."""
     if not (event and event.name == "mount" and event.ctid == owner and address in evidence.routed):
         return owner
@@ -160,7 +161,7 @@ def _squatted(address: str, owner: str, evidence: Evidence, event: Optional[Even
     return listed[0] if listed and owner not in listed else owner
 
 
-def _owner(address: str, claimants: List[str], before: Records, evidence: Evidence, event: Optional[Event]) -> str:
+def _owner(address: str, claimants: list[str], before: Records, evidence: Evidence, event: Event | None) -> str:
     listed = [c for c in claimants if address in evidence.veip.get(c, ())]
     recorded = [c for c in claimants if c in before and address in before[c].addresses]
     if address in evidence.routed and len(listed) == 1:
@@ -170,7 +171,7 @@ def _owner(address: str, claimants: List[str], before: Records, evidence: Eviden
     return next((c for c in recorded if not (event and c == event.ctid)), claimants[0])
 
 
-def _holds_on(address: str, recorded: List[str], event: Event, evidence: Evidence) -> bool:
+def _holds_on(address: str, recorded: list[str], event: Event, evidence: Evidence) -> bool:
     """Tell whether the recorded owner still has the address: by its route, or by a start under way."""
     others = [c for c in recorded if c != event.ctid]
     return bool(others) and (address in evidence.routed or bool(evidence.starting.intersection(others)))

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import List, Optional
 
 from vzhooks import __version__, host, log
 from vzhooks.errors import DONE, DRIFT, FAILED, VzhooksError
 from vzhooks.host import Paths
 
 
-def main(argv: Optional[List[str]] = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run one command; return the exit status of design: 0, 1, 2 usage, 3 drift, 75 busy."""
     args = parser().parse_args(argv)
     try:
@@ -86,14 +85,14 @@ def cmd_status(args: argparse.Namespace) -> int:
     return DRIFT if report.ops else DONE
 
 
-def _reconcile(ctids: List[str], dry_run: bool):
+def _reconcile(ctids: list[str], dry_run: bool):
     from vzhooks import ini, reconcile
     paths = Paths()
     chosen = frozenset(host.check_ctid(c) for c in ctids) or None
     return reconcile.run(paths, ini.load(paths), reconcile.Request(ctids=chosen, dry_run=dry_run))
 
 
-def _problem_lines(report) -> List[str]:
+def _problem_lines(report) -> list[str]:
     return [f"VE {p.ctid}: {p.text}" if p.ctid else p.text for p in report.problems]
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 import zlib
-from typing import Dict, FrozenSet, Iterable, List, Sequence, Set, Tuple
+from collections.abc import Iterable, Sequence
 
 from vzhooks.errors import KernelError
-from vzhooks.model import Element, Skeleton
+from vzhooks.model import Element, Item, Skeleton
 
 TABLE = "inet vzhooks"
 
@@ -69,40 +69,41 @@ def element_text(element: Element) -> str:
     return " . ".join(f'"{v}"' if t == "ifname" else v for t, v in zip(types, element.value))
 
 
-def _by_set(elements: Iterable[Element]) -> Dict[str, List[str]]:
-    grouped: Dict[str, List[str]] = {}
+def _by_set(elements: Iterable[Element]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
     for element in sorted(elements, key=lambda e: (e.set, e.value)):
         grouped.setdefault(element.set, []).append(element_text(element))
     return grouped
 
 
-def parse(text: str) -> FrozenSet[object]:
+def parse(text: str) -> frozenset[Item]:
     """Return the Skeleton and Elements found in `nft -j list table` output.
 
     Raises KernelError where the output is not what nft(8) documents (libnftables-json(5)).
     """
     try:
-        items: Sequence[Dict[str, Dict]] = json.loads(text)["nftables"]
+        items: Sequence[dict[str, dict]] = json.loads(text)["nftables"]
         sets = [i["set"] for i in items if "set" in i]
         marks = [i["rule"].get("comment", "?") for i in items if "rule" in i]
         elements = [e for s in sets if s["name"] in SETS for e in _elements(s)]
         names = {s["name"] for s in sets}
     except (ValueError, KeyError, TypeError) as error:
-        raise KernelError(f"nft -j list table {TABLE}: cannot read its output ({error!r}); check nft's version") from None
+        line = f"nft -j list table {TABLE}: cannot read its output ({error!r}); check nft's version"
+        raise KernelError(line) from None
     return frozenset([Skeleton(_fingerprint(marks, names)), *elements])
 
 
-def _fingerprint(marks: List[str], names: Set[str]) -> str:
+def _fingerprint(marks: list[str], names: set[str]) -> str:
     whole = marks == [f"{_MARK} {n}" for n in range(len(_RULES))] and names == set(SETS)
     return _MARK if whole else "altered"
 
 
-def _elements(found: Dict) -> Iterable[Element]:
+def _elements(found: dict) -> Iterable[Element]:
     for raw in found.get("elem", ()):
         yield Element(found["name"], _value(raw))
 
 
-def _value(raw: object) -> Tuple[str, ...]:
+def _value(raw: object) -> tuple[str, ...]:
     if isinstance(raw, dict) and "elem" in raw:  # elements with a counter or comment
         raw = raw["elem"]["val"]
     if isinstance(raw, dict):

@@ -9,7 +9,7 @@ mounted and make the next start skip the mount hooks, so ours never fails.
 from __future__ import annotations
 
 import os
-from typing import List, Mapping, Tuple
+from collections.abc import Mapping
 
 from vzhooks import host, ini, log, reconcile
 from vzhooks.census import Event
@@ -23,15 +23,16 @@ EVENTS = ("mount", "umount", "postumount")
 LOCK_WAIT_S = 30.0
 
 
-def main(name: str, environ: Mapping[str, str] = os.environ, paths: Paths = Paths()) -> int:
+def main(name: str, environ: Mapping[str, str] = os.environ) -> int:
     """Do what the event asks for; return 0, or 1 to refuse a start. Never raises."""
+    paths = Paths()
     try:
         ctid = host.check_ctid(environ.get("VEID", ""))
         status = _mount(ctid, environ.get("VE_CONFFILE", ""), paths) if name == "mount" else _unmount(name, ctid, paths)
     except VzhooksError as error:
         log.say(f"{name}: {error}", log.ERROR)
         status = FAILED
-    except Exception as error:  # the hook's door: vzctl shows the operator what we write, so one line
+    except Exception as error:  # noqa: BLE001 - the hook's door: vzctl shows the operator what we write, so one line
         log.say(f"{name}: VE {environ.get('VEID', '?')}: internal error: {error!r}; "
                 "run `vzhooks resync` and report this line", log.ERROR)
         status = FAILED
@@ -79,14 +80,14 @@ def _reconcile(paths: Paths, settings: Settings, ctid: str, conffile: str) -> Re
     return reconcile.run(paths, settings, Request(event=Event("mount", ctid), conffile=conffile, wait_s=LOCK_WAIT_S))
 
 
-def _sorted(report: Report, ctid: str) -> Tuple[List[str], List[str]]:
+def _sorted(report: Report, ctid: str) -> tuple[list[str], list[str]]:
     """Return what refuses the VE's start, and what is only worth a line."""
     ours = [p for p in report.problems if p.ctid in ("", ctid)]
     refusals = [p.text for p in ours if p.refuses] + list(report.errors)
     return refusals, [p.text for p in ours if not p.refuses]
 
 
-def _end(ctid: str, refusals: List[str], assigned: bool, settings: Settings) -> int:
+def _end(ctid: str, refusals: list[str], assigned: bool, settings: Settings) -> int:
     """Say why a start is refused, or why it goes on all the same."""
     refuse = bool(refusals) and assigned and settings.on_error == "refuse"
     for text in refusals:

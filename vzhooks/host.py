@@ -7,9 +7,9 @@ import fcntl
 import os
 import re
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Dict, FrozenSet, Iterator, List, Mapping, Tuple
 
 from vzhooks import vzconf
 from vzhooks.census import Evidence, Reading
@@ -130,9 +130,9 @@ def _read(path: str) -> bytes:
         return file.read(vzconf.MAX_BYTES + 1)
 
 
-def read_configs(paths: Paths) -> Dict[str, Reading]:
+def read_configs(paths: Paths) -> dict[str, Reading]:
     """Return the config of every VE that has one; a dangling link is a VE of another node."""
-    found: Dict[str, Reading] = {}
+    found: dict[str, Reading] = {}
     for name in _listing(paths.conf_dir, must=True):
         ctid, ext = os.path.splitext(name)
         if ext == ".conf" and ctid != "0" and CTID.fullmatch(ctid):
@@ -143,7 +143,7 @@ def read_configs(paths: Paths) -> Dict[str, Reading]:
     return found
 
 
-def evidence(paths: Paths, roots: Mapping[str, str], routed: FrozenSet[str]) -> Evidence:
+def evidence(paths: Paths, roots: Mapping[str, str], routed: frozenset[str]) -> Evidence:
     """Return what shows that VEs live; `roots` is the VE_ROOT by VE, `routed` comes from the kernel."""
     locks = _locks(paths)
     return Evidence(
@@ -155,7 +155,7 @@ def evidence(paths: Paths, roots: Mapping[str, str], routed: FrozenSet[str]) -> 
     )
 
 
-def _mounted(roots: Mapping[str, str]) -> FrozenSet[str]:
+def _mounted(roots: Mapping[str, str]) -> frozenset[str]:
     text = _read("/proc/self/mountinfo").decode("utf-8", "surrogateescape")
     # proc(5): the fifth field is the mount point, blanks and such as \040.
     points = {re.sub(r"\\([0-7]{3})", lambda m: chr(int(m.group(1), 8)), line.split(" ")[4])
@@ -163,8 +163,8 @@ def _mounted(roots: Mapping[str, str]) -> FrozenSet[str]:
     return frozenset(c for c, root in roots.items() if os.path.normpath(root) in points)
 
 
-def _veip(paths: Paths) -> Dict[str, Tuple[str, ...]]:
-    found: Dict[str, Tuple[str, ...]] = {}
+def _veip(paths: Paths) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
     for folder in (paths.veip4, paths.veip9):
         for ctid in _listing(folder):
             if CTID.fullmatch(ctid):
@@ -180,7 +180,7 @@ def _text_or_empty(path: str) -> str:
         return ""  # removed between listing and reading: the VE stopped
 
 
-def _locks(paths: Paths) -> Dict[str, str]:
+def _locks(paths: Paths) -> dict[str, str]:
     """Return the verb of the live vzctl that holds each VE's lock file; a stale lock counts for nothing."""
     found = {}
     for folder in lock_dirs(paths):
@@ -192,14 +192,14 @@ def _locks(paths: Paths) -> Dict[str, str]:
     return found
 
 
-def lock_dirs(paths: Paths) -> List[str]:
+def lock_dirs(paths: Paths) -> list[str]:
     """Return where vzctl may keep its lock files: LOCKDIR of vz.conf, else both defaults."""
     lines = re.findall(r"^\s*LOCKDIR=(.*)$", _text_or_empty(paths.vz_conf), re.MULTILINE)
     given = [vzconf.value_of(lines[-1])] if lines else ["/vz/lock", "/var/lib/vz/lock"]
     return [paths.root + d for d in given]
 
 
-def _cmdline(pid: str) -> List[str]:
+def _cmdline(pid: str) -> list[str]:
     if not pid.isdigit():
         return []
     try:
@@ -208,7 +208,7 @@ def _cmdline(pid: str) -> List[str]:
         return []
 
 
-def _listing(folder: str, must: bool = False) -> List[str]:
+def _listing(folder: str, must: bool = False) -> list[str]:
     try:
         return sorted(os.listdir(folder))
     except FileNotFoundError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import List, Optional, Tuple
+from contextlib import suppress
 
 from vzhooks import records, settings
 from vzhooks.errors import SettingsError
@@ -28,7 +28,7 @@ def load(paths: Paths) -> Settings:
     return found
 
 
-def load_for_hook(paths: Paths) -> Tuple[Settings, List[str]]:
+def load_for_hook(paths: Paths) -> tuple[Settings, list[str]]:
     """Return the settings a hook goes by, and warnings: the last good copy where the ini is unusable.
 
     Raises SettingsError where there is neither.
@@ -42,7 +42,7 @@ def load_for_hook(paths: Paths) -> Tuple[Settings, List[str]]:
         return settings.parse(good, paths.good_ini), [f"{error}; going by the last good copy until then"]
 
 
-def _text(paths: Paths) -> Optional[str]:
+def _text(paths: Paths) -> str | None:
     try:
         _check_writers(os.path.dirname(paths.ini))
         _check_writers(paths.ini)
@@ -55,7 +55,7 @@ def _text(paths: Paths) -> Optional[str]:
     except OSError as error:
         raise SettingsError(f"{paths.ini}: cannot be read ({error.strerror}); vzhooks must run as root") from None
     if not text.strip() and _copy(paths):
-        raise SettingsError(f"{paths.ini}: empty, though it was not before; write it anew, or remove it for the defaults")
+        raise SettingsError(f"{paths.ini}: empty, though it was not before; write it anew, or remove the file")
     return text
 
 
@@ -66,7 +66,7 @@ def _check_writers(path: str) -> None:
         raise SettingsError(f"{path}: others than root can write it; chown root and chmod go-w it")
 
 
-def _copy(paths: Paths) -> Optional[str]:
+def _copy(paths: Paths) -> str | None:
     try:
         with open(paths.good_ini, encoding="utf-8") as file:
             return file.read()
@@ -75,7 +75,5 @@ def _copy(paths: Paths) -> Optional[str]:
 
 
 def _forget(path: str) -> None:
-    try:
+    with suppress(FileNotFoundError):
         os.unlink(path)
-    except OSError:
-        pass  # absent already, or not ours to remove: then it is only an old copy

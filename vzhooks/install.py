@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from typing import Dict, Iterator, List
+from collections.abc import Iterator
 
 from vzhooks import ini, reconcile, records
 from vzhooks.errors import HostError, SettingsError
@@ -39,7 +39,7 @@ def install(paths: Paths, python: str) -> Iterator[str]:
     made.save()
 
 
-def _files(paths: Paths) -> Dict[str, str]:
+def _files(paths: Paths) -> dict[str, str]:
     return {
         paths.ini_sample: _data("conf", "vzhooks.ini").decode(),
         paths.rt_tables: table_names(records.load_tables(paths.tables)),
@@ -56,7 +56,7 @@ def _data(kind: str, name: str) -> bytes:
     raise HostError(f"{kind}/{name}: not in this installation of vzhooks; install the package anew")
 
 
-def table_names(numbers: Dict[str, int]) -> str:
+def table_names(numbers: dict[str, int]) -> str:
     """Return the names of our tables as ip(8) reads them from rt_tables.d."""
     lines = [f"{number} vzhooks-{key.replace('uplink:', '').replace(':', '-')}\n" for key, number in numbers.items()]
     return "# written by vzhooks\n" + "".join(lines)
@@ -149,7 +149,7 @@ class _Manifest:
         self.path = paths.manifest
         try:
             with open(self.path, encoding="utf-8") as file:
-                self.made: List[str] = json.load(file)
+                self.made: list[str] = json.load(file)
         except FileNotFoundError:
             self.made = []
         except (OSError, ValueError) as error:
@@ -186,7 +186,7 @@ class _Manifest:
             os.unlink(self.path)
 
 
-def _missing_parents(path: str) -> List[str]:
+def _missing_parents(path: str) -> list[str]:
     folder, missing = os.path.dirname(path), []
     while not os.path.isdir(folder):
         missing.append(folder)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Tuple
+from collections.abc import Iterable, Iterator
+from typing import Callable
 
 from pyroute2 import IPRoute
 from pyroute2.netlink import NLM_F_DUMP_INTR
@@ -44,10 +45,11 @@ class Kernel:
             self._ip = _open()
         except OSError as error:
             raise HostError(f"netlink: {error.strerror}; run as root on Linux 4.18 or later") from None
-        self._names: Dict[int, str] = {}
-        self._indexes: Dict[str, int] = {}
+        self._names: dict[int, str] = {}
+        self._indexes: dict[str, int] = {}
+        self._others: dict[int, int] = {}
 
-    def __enter__(self) -> "Kernel":
+    def __enter__(self) -> Kernel:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -65,7 +67,7 @@ class Kernel:
         addresses = self._addresses()
         self._names = {m["index"]: m.get("IFLA_IFNAME") for m in links}
         self._indexes = {name: index for index, name in self._names.items()}
-        members: Dict[int, List[str]] = {}
+        members: dict[int, list[str]] = {}
         for m in links:
             members.setdefault(m.get("IFLA_MASTER") or 0, []).append(m.get("IFLA_IFNAME"))
         for m in links:
@@ -79,8 +81,8 @@ class Kernel:
                 up=bool(flags & IFF_UP), carrier=bool(flags & IFF_LOWER_UP),
                 loopback=bool(flags & IFF_LOOPBACK), pointopoint=bool(flags & IFF_POINTOPOINT))
 
-    def _addresses(self) -> Dict[int, List[str]]:
-        found: Dict[int, List[str]] = {}
+    def _addresses(self) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {}
         for m in _whole(lambda: list(self._ip.get_addr()), "addresses"):
             if m["scope"] == RT_SCOPE_UNIVERSE:
                 # IFA_LOCAL is ours where the device is point to point, IFA_ADDRESS then the peer's.
@@ -97,15 +99,14 @@ class Kernel:
                     if gateway:
                         yield Gateway(gateway, self._names.get(index, ""))
 
-    def _local(self, routes: Iterable, nics: Dict[str, Nic]) -> Iterator[str]:
+    def _local(self, routes: Iterable, nics: dict[str, Nic]) -> Iterator[str]:
         for m in routes:
             nic = nics.get(self._names.get(m.get("RTA_OIF") or 0, ""))
             whole = 128 if m["family"] == socket.AF_INET6 else 32
-            behind = nic and nic.kind in ("", "veth", "venet") and not nic.loopback and not is_lan(nic, nics)
-            if m["dst_len"] == whole and behind and not nic.master:
+            if m["dst_len"] == whole and nic and _may_hold_ves(nic, nics):
                 yield m.get("RTA_DST")
 
-    def rules(self) -> Tuple[FrozenSet[Rule], Tuple[str, ...]]:
+    def rules(self) -> tuple[frozenset[Rule], tuple[str, ...]]:
         """Return our rules, and in words what others have within our band of priorities."""
         ours, strangers = set(), []
         for family, af in FAMILIES.items():
@@ -113,12 +114,14 @@ class Kernel:
                 priority = m.get("FRA_PRIORITY") or 0
                 if m.get("FRA_PROTOCOL") == PROTOCOL and priority in BAND:
                     ours.add(_rule(m, family))
-                elif priority in BAND:
+                    continue
+                self._others[m.get("FRA_TABLE") or 0] = priority
+                if priority in BAND:
                     strangers.append(f"{_rule(m, family)}".replace(f"protocol {PROTOCOL}",
                                                                    f"protocol {m.get('FRA_PROTOCOL')}"))
         return frozenset(ours), tuple(strangers)
 
-    def _dump_rules(self, af: int) -> List:
+    def _dump_rules(self, af: int) -> list:
         seen = None
         for _ in range(TRIES):
             messages = _whole(lambda: list(self._ip.get_rules(family=af)), "rules")
@@ -130,28 +133,31 @@ class Kernel:
             seen = now
         raise KernelError("rules: change faster than they can be read; nothing was changed, try again")
 
-    def routes(self) -> FrozenSet[Route]:
+    def routes(self) -> frozenset[Route]:
         """Return our routes, in whatever table they are."""
         return frozenset(self._route(m, family) for family, af in FAMILIES.items()
                          for m in self._dump_routes(af, proto=PROTOCOL)
                          if m["proto"] == PROTOCOL and _table(m) != MAIN)
 
     def stranger(self, table: int) -> str:
-        """Return what others have in a table, or which rule of theirs looks it up; "" for nothing."""
-        for family, af in FAMILIES.items():
+        """Return what others have in a table, or which rule of theirs looks it up; "" for nothing.
+
+        Goes by the rules that `rules` read last.
+        """
+        for af in FAMILIES.values():
             for m in self._dump_routes(af, table=table):
                 if m["proto"] != PROTOCOL:
                     dst = f"{m.get('RTA_DST')}/{m['dst_len']}" if m["dst_len"] else "default"
                     return f"table {table} holds another's route to {dst}; choose a free table"
-            for m in self._dump_rules(af):
-                if m.get("FRA_TABLE") == table and m.get("FRA_PROTOCOL") != PROTOCOL:
-                    return f"table {table} is looked up by another's rule of priority {m.get('FRA_PRIORITY') or 0}; choose a free table"
+        if table in self._others:
+            priority = self._others[table]
+            return f"table {table} is looked up by another's rule of priority {priority}; choose a free table"
         return ""
 
-    def _dump_routes(self, af: int, **match: int) -> List:
+    def _dump_routes(self, af: int, **match: int) -> list:
         # Only dump_filter= makes pyroute2 send the fields to the kernel, which filters where strict
         # checking is on; an older kernel sends all, hence the second look at the table.
-        def dump() -> List:
+        def dump() -> list:
             return list(self._ip.route("dump", dump_filter=lambda m: True, family=af, **match))
         table = match.get("table")
         return [m for m in _whole(dump, "routes") if table in (None, _table(m))
@@ -172,18 +178,21 @@ class Kernel:
             if isinstance(op.item, Rule):
                 self._ip.rule("del" if op.verb == DELETE else "add", **_rule_request(op.item))
             else:
-                self._apply_route(op)
+                assert isinstance(op.item, Route)
+                self._apply_route(op.verb, op.item)
         except (NetlinkError, OSError) as error:
             if not _is_done(op, _errno(error)):
                 raise KernelError(f"{op.item}: {op.verb}: {os.strerror(_errno(error))}") from None
 
-    def _apply_route(self, op: Op) -> None:
-        route: Route = op.item
+    def _apply_route(self, verb: str, route: Route) -> None:
         index = self._indexes.get(route.dev, 0)
         if route.dev and not index:
             raise OSError(errno.ENODEV, "no device")
-        verb = {ADD: "add", DELETE: "del"}.get(op.verb, "replace")
-        self._ip.route(verb, **_route_request(route, index))
+        self._ip.route({ADD: "add", DELETE: "del"}.get(verb, "replace"), **_route_request(route, index))
+
+
+def _may_hold_ves(nic: Nic, nics: dict[str, Nic]) -> bool:
+    return nic.kind in ("", "veth", "venet") and not nic.loopback and not nic.master and not is_lan(nic, nics)
 
 
 def _open() -> IPRoute:
@@ -195,7 +204,7 @@ def _open() -> IPRoute:
         return IPRoute()
 
 
-def _whole(dump: Callable[[], List], what: str) -> List:
+def _whole(dump: Callable[[], list], what: str) -> list:
     """Return a dump that was not cut short; pyroute2 0.9 does not look at the flag itself."""
     for _ in range(TRIES):
         try:
@@ -233,8 +242,8 @@ def _rule(m, family: int) -> Rule:
                 None if suppress in (None, NO_SUPPRESS) else suppress)
 
 
-def _rule_request(rule: Rule) -> Dict[str, object]:
-    request: Dict[str, object] = {"family": FAMILIES[rule.family], "priority": rule.priority, "protocol": PROTOCOL}
+def _rule_request(rule: Rule) -> dict[str, object]:
+    request: dict[str, object] = {"family": FAMILIES[rule.family], "priority": rule.priority, "protocol": PROTOCOL}
     request.update({"action": "unreachable"} if rule.unreachable else {"table": rule.table})
     for key, value in (("src", rule.src), ("dst", rule.dst), ("iifname", rule.iif)):
         if value:
@@ -244,8 +253,8 @@ def _rule_request(rule: Rule) -> Dict[str, object]:
     return request
 
 
-def _route_request(route: Route, index: int) -> Dict[str, object]:
-    request: Dict[str, object] = {"family": FAMILIES[route.family], "table": route.table, "dst": route.dst,
+def _route_request(route: Route, index: int) -> dict[str, object]:
+    request: dict[str, object] = {"family": FAMILIES[route.family], "table": route.table, "dst": route.dst,
                                   "proto": PROTOCOL, "priority": route.metric}
     if not route.dev:
         return {**request, "type": "unreachable"}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import syslog
@@ -23,10 +24,8 @@ def say(text: str, level: int = WARNING, quiet: bool = False) -> None:
 
 
 def _write(line: str) -> None:
-    try:
+    with contextlib.suppress(OSError):
         os.write(2, line.encode("utf-8", "backslashreplace"))
-    except OSError:
-        pass
 
 
 def close_quietly() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import Union
 
 PROTOCOL = 118
 """Marks our rules and routes (rtnetlink(7) rtm_protocol); free in iproute2's rt_protos."""
@@ -51,21 +51,21 @@ class Nic:
     index: int
     kind: str = ""
     master: str = ""
-    members: Tuple[str, ...] = ()
-    addresses: Tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
     up: bool = True
     carrier: bool = True
     loopback: bool = False
     pointopoint: bool = False
 
     @property
-    def networks(self) -> Tuple[str, ...]:
+    def networks(self) -> tuple[str, ...]:
         """Return the connected networks, in order and once each; host addresses have none."""
         nets = (network_of(a) for a in self.addresses)
         return tuple(dict.fromkeys(n for n in nets if n != host_prefix(n.partition("/")[0])))
 
     @property
-    def owns(self) -> Tuple[str, ...]:
+    def owns(self) -> tuple[str, ...]:
         """Return the bare addresses of this device."""
         return tuple(a.partition("/")[0] for a in self.addresses)
 
@@ -98,7 +98,7 @@ class Ve:
     """Hold a VE that lives (or is about to): its addresses and the uplink its config names."""
 
     ctid: str
-    addresses: Tuple[str, ...]
+    addresses: tuple[str, ...]
     uplink: str = ""
 
 
@@ -122,7 +122,7 @@ class Rule:
     dst: str = ""
     iif: str = ""
     unreachable: bool = False
-    suppress: Optional[int] = None
+    suppress: int | None = None
 
     def __str__(self) -> str:
         parts = [f"from {self.src or 'all'}"]
@@ -146,7 +146,7 @@ class Route:
     metric: int = 0
 
     @property
-    def key(self) -> Tuple[int, int, str, int]:
+    def key(self) -> tuple[int, int, str, int]:
         """Return what the kernel tells routes apart by: a second one with this key is EEXIST."""
         return (self.family, self.table, self.dst, self.metric)
 
@@ -164,7 +164,7 @@ class Element:
     """Hold one element of a set of our nftables table, e.g. exits4: (address, device)."""
 
     set: str
-    value: Tuple[str, ...]
+    value: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -172,3 +172,7 @@ class Skeleton:
     """Stand for the sets and chains of our nftables table, told by a fingerprint."""
 
     fingerprint: str
+
+
+Item = Union[Rule, Route, Element, Skeleton]
+"""One thing that is or should be in the kernel."""

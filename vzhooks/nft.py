@@ -7,17 +7,17 @@ Everything goes in one `nft -f -`, which the kernel takes whole or not at all.
 from __future__ import annotations
 
 import subprocess
-from typing import FrozenSet, List
 
 from vzhooks import guard
 from vzhooks.errors import HostError, KernelError
+from vzhooks.model import Item
 
 # vzctl's PATH for hooks ends in "." on OpenVZ 9 (libvzctl lib/util.c), so nothing is searched by it.
 _ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin", "LC_ALL": "C"}
 TIMEOUT_S = 20
 
 
-def found() -> FrozenSet[object]:
+def found() -> frozenset[Item]:
     """Return the Skeleton and Elements of our table, nothing where there is no such table.
 
     Raises HostError without nft(8), KernelError where it cannot tell.
@@ -37,7 +37,7 @@ def load(text: str) -> None:
         raise KernelError(f"nft: {_first_line(result.stderr)}; the guard was left as it was")
 
 
-def _run(args: List[str], text: str) -> "subprocess.CompletedProcess[str]":
+def _run(args: list[str], text: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(["nft", *args], input=text, env=_ENV, capture_output=True, text=True, timeout=TIMEOUT_S)
     except FileNotFoundError:

@@ -8,11 +8,11 @@ Only what lies in the scope is ever deleted, and found holds only what carries o
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
-from typing import AbstractSet, FrozenSet, Iterable, List, Optional, Tuple
 
 from vzhooks.guard import VE_SETS
-from vzhooks.model import Element, Route, Rule, Skeleton, length_of
+from vzhooks.model import Element, Item, Route, Rule, Skeleton, length_of
 from vzhooks.policy import FROM_VE, TO_VE, UNASSIGNED
 
 ADD, REPLACE, DELETE = "add", "replace", "delete"
@@ -23,16 +23,16 @@ class Op:
     """Hold one change: add, replace or delete of one item."""
 
     verb: str
-    item: object
+    item: Item
 
 
 @dataclass(frozen=True)
 class Scope:
     """Limit a run to the VEs with these addresses, and the node's own items; None is all."""
 
-    addresses: Optional[FrozenSet[str]] = None
+    addresses: frozenset[str] | None = None
 
-    def covers(self, item: object) -> bool:
+    def covers(self, item: Item) -> bool:
         """Tell whether a run of this scope may add or delete the item."""
         address = address_of(item)
         return self.addresses is None or not address or address in self.addresses
@@ -41,7 +41,7 @@ class Scope:
 ALL = Scope()
 
 
-def address_of(item: object) -> str:
+def address_of(item: Item) -> str:
     """Return the VE address that an item serves, "" for an item of the node."""
     if isinstance(item, Rule) and item.priority in (TO_VE, FROM_VE, UNASSIGNED):
         return (item.dst or item.src).partition("/")[0]
@@ -50,7 +50,7 @@ def address_of(item: object) -> str:
     return ""
 
 
-def diff(wanted: AbstractSet[object], found: AbstractSet[object], scope: Scope = ALL) -> Tuple[Op, ...]:
+def diff(wanted: Set[Item], found: Set[Item], scope: Scope = ALL) -> tuple[Op, ...]:
     """Return the ops that make found equal wanted within the scope, in a safe order."""
     wanted, found = frozenset(wanted), frozenset(found)
     if _skeletons(wanted) != _skeletons(found):
@@ -64,7 +64,7 @@ def diff(wanted: AbstractSet[object], found: AbstractSet[object], scope: Scope =
     return (*ops, *(Op(DELETE, i) for i in sorted(gone, key=_order, reverse=True)))
 
 
-def _with_new_guard(wanted: FrozenSet[object], found: FrozenSet[object], scope: Scope) -> Tuple[Op, ...]:
+def _with_new_guard(wanted: frozenset[Item], found: frozenset[Item], scope: Scope) -> tuple[Op, ...]:
     """Return the ops where the guard's table as a whole has to come, go or be made anew.
 
     It then holds every element wanted, of all VEs: half a guard would cut the others off.
@@ -77,15 +77,15 @@ def _with_new_guard(wanted: FrozenSet[object], found: FrozenSet[object], scope: 
     return (*skeleton, *(Op(ADD, e) for e in elements), *rest)
 
 
-def _skeletons(items: Iterable[object]) -> List[Skeleton]:
+def _skeletons(items: Iterable[Item]) -> list[Skeleton]:
     return [i for i in items if isinstance(i, Skeleton)]
 
 
-def _without_guard(items: Iterable[object]) -> FrozenSet[object]:
+def _without_guard(items: Iterable[Item]) -> frozenset[Item]:
     return frozenset(i for i in items if not isinstance(i, (Skeleton, Element)))
 
 
-def _order(item: object) -> Tuple:
+def _order(item: Item) -> tuple:
     if isinstance(item, Skeleton):
         return (0,)
     if isinstance(item, Element):
@@ -94,4 +94,5 @@ def _order(item: object) -> Tuple:
         # The last resort first, then networks by falling length, the default by the gateway last.
         length = 0 if item.dst == "default" else length_of(item.dst)
         return (2, bool(item.dev), -length, item.family, item.table, item.dst, item.metric)
+    assert isinstance(item, Rule)
     return (3, item.priority, item.family, str(item))

@@ -11,13 +11,27 @@ The order of our priorities (each leaves room for an administrator's own rules b
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
 from vzhooks import guard
 from vzhooks.errors import InputError
-from vzhooks.model import (LAST_RESORT, MAIN, Element, Gateway, Nic, Problem, Route, Rule, Uplink, Ve,
-                           family_of, host_prefix, length_of)
+from vzhooks.model import (
+    LAST_RESORT,
+    MAIN,
+    Element,
+    Gateway,
+    Item,
+    Nic,
+    Problem,
+    Route,
+    Rule,
+    Uplink,
+    Ve,
+    family_of,
+    host_prefix,
+    length_of,
+)
 from vzhooks.roles import Nics, is_lan, is_ve_side, why_no_uplink
 from vzhooks.settings import NAME, Settings
 from vzhooks.tables import own_key, uplink_key
@@ -36,8 +50,8 @@ class Facts:
     """
 
     nics: Nics
-    gateways: Tuple[Gateway, ...] = ()
-    local: FrozenSet[str] = frozenset()
+    gateways: tuple[Gateway, ...] = ()
+    local: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -49,7 +63,7 @@ class Way:
 
     ve: Ve
     state: str
-    uplink: Optional[Uplink] = None
+    uplink: Uplink | None = None
     why: str = ""
 
 
@@ -57,9 +71,9 @@ class Way:
 class Wanted:
     """Hold the state that should be; empty items where vzhooks has nothing to do."""
 
-    items: FrozenSet[object]
-    ways: Tuple[Way, ...]
-    problems: Tuple[Problem, ...]
+    items: frozenset[Item]
+    ways: tuple[Way, ...]
+    problems: tuple[Problem, ...]
 
 
 def resolve(name: str, settings: Settings, nics: Nics) -> Uplink:
@@ -68,7 +82,8 @@ def resolve(name: str, settings: Settings, nics: Nics) -> Uplink:
     Raises InputError, with the names there are, where a VE cannot have it.
     """
     if not NAME.fullmatch(name):
-        raise InputError(f"UPLINK={shown(name)} is no uplink's name; this node has {_listed(available(settings, nics))}")
+        has = _listed(available(settings, nics))
+        raise InputError(f"UPLINK={shown(name)} is no uplink's name; this node has {has}")
     if settings.declared:
         if name in settings.broken:
             raise InputError(settings.broken[name])
@@ -89,7 +104,7 @@ def resolve(name: str, settings: Settings, nics: Nics) -> Uplink:
     return uplink
 
 
-def available(settings: Settings, nics: Nics) -> List[str]:
+def available(settings: Settings, nics: Nics) -> list[str]:
     """Return the names that a VE's UPLINK can be on this node."""
     if settings.declared:
         return list(settings.uplinks)
@@ -100,7 +115,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(names) or "none yet"
 
 
-def table_keys(settings: Settings, nics: Nics, ves: Iterable[Ve]) -> FrozenSet[str]:
+def table_keys(settings: Settings, nics: Nics, ves: Iterable[Ve]) -> frozenset[str]:
     """Return the keys of all tables that `wanted` may ask for."""
     names = {ve.uplink or settings.unassigned for ve in ves} - {"main", "block"}
     uplinks = {uplink_key(n) for n in names | set(settings.uplinks)}
@@ -162,7 +177,7 @@ def wanted(settings: Settings, facts: Facts, ves: Iterable[Ve], tables: Mapping[
     return Wanted(frozenset(items), tuple(ways), tuple(problems))
 
 
-def _without_own(ve: Ve, own: Iterable[str]) -> Tuple[Ve, List[Problem]]:
+def _without_own(ve: Ve, own: Iterable[str]) -> tuple[Ve, list[Problem]]:
     stolen = [a for a in ve.addresses if a in own]
     if not stolen:
         return ve, []
@@ -172,8 +187,10 @@ def _without_own(ve: Ve, own: Iterable[str]) -> Tuple[Ve, List[Problem]]:
 
 
 def _unless_occupied(way: Way, occupied: Mapping[str, str]) -> Way:
-    who = occupied.get(uplink_key(way.uplink.name)) if way.uplink else None
-    return Way(way.ve, "blocked", why=f"uplink {way.uplink.name}: {who}") if who else way
+    if way.uplink and uplink_key(way.uplink.name) in occupied:
+        why = f"uplink {way.uplink.name}: {occupied[uplink_key(way.uplink.name)]}"
+        return Way(way.ve, "blocked", why=why)
+    return way
 
 
 def _tables(ways: Iterable[Way], facts: Facts, tables: Mapping[str, int]) -> Iterable[Route]:
@@ -186,7 +203,7 @@ def _tables(ways: Iterable[Way], facts: Facts, tables: Mapping[str, int]) -> Ite
                 yield from _routes(nic, family, table, gateway, facts.gateways)
 
 
-def _routes(nic: Nic, family: int, table: int, gateway: str, known: Tuple[Gateway, ...]) -> Iterable[Route]:
+def _routes(nic: Nic, family: int, table: int, gateway: str, known: tuple[Gateway, ...]) -> Iterable[Route]:
     # IPv6 has no metric 0: the kernel puts IP6_RT_PRIO_USER (include/uapi/linux/ipv6_route.h).
     metric = 1024 if family == 6 else 0
     for network in nic.networks:
@@ -197,7 +214,7 @@ def _routes(nic: Nic, family: int, table: int, gateway: str, known: Tuple[Gatewa
         yield Route(family, table, "default", nic.name, address, metric)
 
 
-def gateway_of(nic: Nic, family: int, gateway: str, known: Tuple[Gateway, ...]) -> str:
+def gateway_of(nic: Nic, family: int, gateway: str, known: tuple[Gateway, ...]) -> str:
     """Return the address to send by on this device, "" for none.
 
     `auto` is a gateway that main uses: on this very device, else one that its networks hold.
@@ -231,7 +248,7 @@ def _ve_rules(ways: Iterable[Way], facts: Facts, tables: Mapping[str, int], clos
                 yield Rule(family, UNASSIGNED, MAIN, src=prefix)
 
 
-def _local(ways: Iterable[Way], facts: Facts) -> FrozenSet[str]:
+def _local(ways: Iterable[Way], facts: Facts) -> frozenset[str]:
     own = {a for n in facts.nics.values() for a in n.owns}
     return facts.local.union(a for w in ways for a in w.ve.addresses) - own
 
@@ -243,7 +260,7 @@ def _closed_rules(nics: Nics, closed: bool) -> Iterable[Rule]:
             yield Rule(6, CLOSED, iif=nic.name, unreachable=True)
 
 
-def _own(facts: Facts, settings: Settings, tables: Mapping[str, int]) -> Iterable[object]:
+def _own(facts: Facts, settings: Settings, tables: Mapping[str, int]) -> Iterable[Item]:
     by_device = {u.device: u for u in reversed(list(settings.uplinks.values()))}
     for nic in facts.nics.values():
         if is_lan(nic, facts.nics) and nic.addresses:
@@ -251,7 +268,7 @@ def _own(facts: Facts, settings: Settings, tables: Mapping[str, int]) -> Iterabl
                                 tables[own_key(nic.name)])
 
 
-def _own_nic(nic: Nic, uplink: Uplink, known: Tuple[Gateway, ...], table: int) -> Iterable[object]:
+def _own_nic(nic: Nic, uplink: Uplink, known: tuple[Gateway, ...], table: int) -> Iterable[Item]:
     """Give replies of the HN the way by the NIC that has the address, without stealing from main.
 
     No last resort here: the node's own traffic falls to main, so nobody is cut off from the HN.
@@ -268,9 +285,9 @@ def _own_nic(nic: Nic, uplink: Uplink, known: Tuple[Gateway, ...], table: int) -
             yield Rule(family, OWN_DEFAULT, table, src)
 
 
-def _guard(ways: Iterable[Way], facts: Facts, settings: Settings, closed: bool) -> Iterable[object]:
+def _guard(ways: Iterable[Way], facts: Facts, settings: Settings, closed: bool) -> Iterable[Item]:
     yield guard.SKELETON
-    names: Dict[str, Iterable[str]] = {
+    names: dict[str, Iterable[str]] = {
         "lan": {n.name for n in facts.nics.values() if is_lan(n, facts.nics)}
                | {w.uplink.device for w in ways if w.uplink} | set(settings.reserved),
         "veside": [n.name for n in facts.nics.values() if is_ve_side(n)],

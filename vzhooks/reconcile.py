@@ -8,15 +8,15 @@ change, so that a crash at any step leaves nothing in the kernel that no note ex
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 from vzhooks import census, guard, host, nft, plan, policy, records, tables
 from vzhooks.census import Event, Reading
 from vzhooks.errors import InputError, VzhooksError
 from vzhooks.host import Paths
-from vzhooks.model import Element, Problem, Rule, Skeleton
+from vzhooks.model import Element, Problem, Route, Rule, Skeleton
 from vzhooks.plan import ADD, DELETE, Op, Scope
 from vzhooks.policy import Facts, Wanted, Way
 from vzhooks.records import Records
@@ -31,23 +31,28 @@ class Request:
     empty: the wanted state is nothing, as for uninstall; wait_s: for the lock.
     """
 
-    ctids: Optional[FrozenSet[str]] = None
-    event: Optional[Event] = None
+    ctids: frozenset[str] | None = None
+    event: Event | None = None
     conffile: str = ""
     dry_run: bool = False
     empty: bool = False
     wait_s: float = 10.0
+
+    @property
+    def named(self) -> frozenset[str] | None:
+        """Return the VEs that the run is about, None for the whole node."""
+        return frozenset({self.event.ctid}) if self.event else self.ctids
 
 
 @dataclass(frozen=True)
 class Report:
     """Tell what a run found: ops made (or to make), ways of the VEs, problems, and what failed."""
 
-    ops: Tuple[Op, ...] = ()
-    ways: Tuple[Way, ...] = ()
-    problems: Tuple[Problem, ...] = ()
-    errors: Tuple[str, ...] = ()
-    tables: Mapping[str, int] = None  # type: ignore[assignment]
+    ops: tuple[Op, ...] = ()
+    ways: tuple[Way, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    errors: tuple[str, ...] = ()
+    tables: Mapping[str, int] = field(default_factory=dict)
 
 
 def run(paths: Paths, settings: Settings, request: Request) -> Report:
@@ -65,11 +70,12 @@ def run(paths: Paths, settings: Settings, request: Request) -> Report:
             return _Run(paths, settings, request, known, configs, kernel).report()
 
 
-def _configs(paths: Paths, request: Request) -> Dict[str, Reading]:
-    if request.event is None and request.ctids is None:
+def _configs(paths: Paths, request: Request) -> dict[str, Reading]:
+    ctids = request.named
+    if ctids is None:
         return host.read_configs(paths)
-    found: Dict[str, Reading] = {}
-    for ctid in request.ctids or (request.event.ctid,):
+    found: dict[str, Reading] = {}
+    for ctid in ctids:
         try:
             found[ctid] = host.read_config(paths, ctid, request.conffile)
         except FileNotFoundError:
@@ -124,10 +130,10 @@ class _Run:
     def _census(self, facts: Facts) -> census.Census:
         roots = {c.ctid: c.root for c in self.configs.values() if isinstance(c, VeConfig) and c.root}
         seen = host.evidence(self.paths, roots, facts.local)
-        complete = self.request.event is None and self.request.ctids is None
+        complete = self.request.named is None
         return census.take(self.configs, seen, self.known, time.time(), self.request.event, complete)
 
-    def _tables(self, facts: Facts, count: census.Census, found: FrozenSet) -> Tuple[Dict[str, int], Dict[str, str]]:
+    def _tables(self, facts: Facts, count: census.Census, found: frozenset) -> tuple[dict[str, int], dict[str, str]]:
         ours = {getattr(i, "table", 0) for i in found}
         pinned = {tables.uplink_key(u.name): u.table for u in self.settings.uplinks.values() if u.table}
         recorded = records.load_tables(self.paths.tables)
@@ -147,9 +153,9 @@ class _Run:
             return Wanted(frozenset(), (), ())
         return policy.wanted(self.settings, facts, count.ves, numbers, occupied)
 
-    def _scope(self, count: census.Census, found: FrozenSet) -> Scope:
+    def _scope(self, count: census.Census, found: frozenset) -> Scope:
         """Limit the run to the VEs named, by their old and new addresses; the first use concerns all."""
-        ctids = self.request.ctids or ({self.request.event.ctid} if self.request.event else None)
+        ctids = self.request.named
         if ctids is None or not found:
             return plan.ALL
         mine = {a for c in ctids for r in (self.known, count.records) if c in r for a in r[c].addresses}
@@ -163,31 +169,30 @@ class _Run:
             records.save_tables(self.paths.tables, kept)
 
 
-def _in_the_way(strangers: Tuple[str, ...], ours: bool) -> List[Problem]:
+def _in_the_way(strangers: tuple[str, ...], ours: bool) -> list[Problem]:
     """Return what others have among our priorities; at first use that is a reason not to begin."""
     band = f"{policy.BAND[0]}-{policy.BAND[-1]}"
     return [Problem("", f"another's rule stands within the priorities {band} of vzhooks: {s}; "
                     "give that rule another priority", not ours) for s in strangers]
 
 
-def apply(ops: Tuple[Op, ...], kernel) -> List[str]:
+def apply(ops: tuple[Op, ...], kernel) -> list[str]:
     """Carry out ops in order, going on after one that fails; return what failed, a line each.
 
     Neighbouring changes of the guard go in one transaction.
     """
     errors = []
-    for is_guard, group in groupby(ops, key=lambda op: isinstance(op.item, (Skeleton, Element))):
-        steps = [lambda g=tuple(group): nft.load(guard_text(g))] if is_guard else \
-            [lambda op=op: kernel.apply(op) for op in group]
-        for step in steps:
+    for is_guard, together in groupby(ops, key=lambda op: isinstance(op.item, (Skeleton, Element))):
+        group = tuple(together)
+        for step in (group,) if is_guard else ((op,) for op in group):
             try:
-                step()
+                nft.load(guard_text(step)) if is_guard else kernel.apply(*step)
             except VzhooksError as error:
                 errors.append(str(error))
     return errors
 
 
-def guard_text(ops: Tuple[Op, ...]) -> str:
+def guard_text(ops: tuple[Op, ...]) -> str:
     """Return the nft(8) transaction for ops that concern the guard alone."""
     add = [op.item for op in ops if op.verb == ADD and isinstance(op.item, Element)]
     delete = [op.item for op in ops if op.verb == DELETE and isinstance(op.item, Element)]
@@ -203,6 +208,7 @@ def shell(op: Op) -> str:
         return f"nft {'delete' if op.verb == DELETE else 'add'} table {guard.TABLE}"
     if isinstance(op.item, Element):
         return f"nft {op.verb} element {guard.TABLE} {op.item.set} '{{ {guard.element_text(op.item)} }}'"
+    assert isinstance(op.item, (Rule, Route))
     kind = "rule" if isinstance(op.item, Rule) else "route"
     verb = "del" if op.verb == DELETE else op.verb
     return f"ip {'-6 ' if op.item.family == 6 else ''}{kind} {verb} {op.item}"

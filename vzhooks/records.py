@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Dict, Mapping, Tuple
 
 from vzhooks.errors import HostError
 
@@ -24,13 +24,13 @@ class Record:
     phase: str
     since: float
     uplink: str = ""
-    addresses: Tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
 
 
 Records = Mapping[str, Record]
 
 
-def load_ves(path: str) -> Dict[str, Record]:
+def load_ves(path: str) -> dict[str, Record]:
     """Return the records of VEs; an absent file is an empty one.
 
     Raises HostError where it is there and cannot be read: that must not look like "no VEs".
@@ -46,7 +46,7 @@ def save_ves(path: str, records: Records) -> None:
     _save(path, {ctid: asdict(r) for ctid, r in sorted(records.items())})
 
 
-def load_tables(path: str) -> Dict[str, int]:
+def load_tables(path: str) -> dict[str, int]:
     """Return the table numbers given so far, by key; raises HostError as `load_ves`."""
     tables = _load(path)
     if not all(isinstance(n, int) for n in tables.values()):
@@ -59,7 +59,7 @@ def save_tables(path: str, tables: Mapping[str, int]) -> None:
     _save(path, dict(sorted(tables.items())))
 
 
-def _load(path: str) -> Dict:
+def _load(path: str) -> dict:
     try:
         with open(path, encoding="utf-8") as file:
             data = json.load(file)
@@ -72,7 +72,7 @@ def _load(path: str) -> Dict:
     return data
 
 
-def _save(path: str, data: Dict) -> None:
+def _save(path: str, data: dict) -> None:
     replace(path, json.dumps(data, indent=1) + "\n", 0o600)
 
 

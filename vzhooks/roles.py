@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from typing import Mapping, Optional
+from collections.abc import Mapping
 
 from vzhooks.model import Nic
 
@@ -34,7 +34,7 @@ def _carries_lan(nic: Nic) -> bool:
     return not is_ve_side(nic) and not _CONTAINER.match(nic.name) and nic.kind in _LAN_KINDS + _GUEST_KINDS
 
 
-def why_no_uplink(nic: Nic, nics: Nics) -> Optional[str]:
+def why_no_uplink(nic: Nic, nics: Nics) -> str | None:
     """Return why VEs cannot leave by this device, or None."""
     if nic.loopback:
         return f"{nic.name} is the loopback"

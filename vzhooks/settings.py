@@ -10,8 +10,9 @@ from __future__ import annotations
 import configparser
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Dict, Mapping, Tuple
+from typing import Any
 
 from vzhooks.errors import SettingsError
 from vzhooks.model import Uplink, family_of
@@ -31,7 +32,7 @@ class Settings:
     """Hold the node's settings; `broken` maps an uplink's name to what is wrong with it."""
 
     unassigned: str = "main"
-    reserved: Tuple[str, ...] = ()
+    reserved: tuple[str, ...] = ()
     arp: str = "auto"
     datapath: str = "rule"
     on_error: str = "refuse"
@@ -75,7 +76,7 @@ def _read(text: str, where: str) -> configparser.ConfigParser:
     return ini
 
 
-def _node(given: Dict[str, str], where: str, names: Tuple[str, ...]) -> Dict[str, object]:
+def _node(given: dict[str, str], where: str, names: tuple[str, ...]) -> dict[str, Any]:
     _check_keys(given, NODE_KEYS, where)
     return {
         "unassigned": _unassigned(given.get("unassigned", "main"), f"{where} unassigned", names),
@@ -86,10 +87,10 @@ def _node(given: Dict[str, str], where: str, names: Tuple[str, ...]) -> Dict[str
     }
 
 
-def _uplinks(ini: configparser.ConfigParser, where: str) -> Tuple[Dict[str, Uplink], Dict[str, str]]:
-    uplinks: Dict[str, Uplink] = {}
-    broken: Dict[str, str] = {}
-    tables: Dict[int, str] = {}
+def _uplinks(ini: configparser.ConfigParser, where: str) -> tuple[dict[str, Uplink], dict[str, str]]:
+    uplinks: dict[str, Uplink] = {}
+    broken: dict[str, str] = {}
+    tables: dict[int, str] = {}
     names = [s.partition(":")[2].strip() for s in ini.sections() if s.startswith("uplink:")]
     for name, section in zip(names, (s for s in ini.sections() if s.startswith("uplink:"))):
         try:
@@ -103,7 +104,7 @@ def _uplinks(ini: configparser.ConfigParser, where: str) -> Tuple[Dict[str, Upli
     return uplinks, broken
 
 
-def _uplink(name: str, given: Dict[str, str], where: str, names: list) -> Uplink:
+def _uplink(name: str, given: dict[str, str], where: str, names: list) -> Uplink:
     if not NAME.fullmatch(name) or name in TAKEN_NAMES:
         raise SettingsError(f"{where}: {name!r} cannot be an uplink's name; allowed: letters, digits, "
                             f"_ . : -, and none of {', '.join(TAKEN_NAMES)}")
@@ -122,19 +123,19 @@ def _uplink(name: str, given: Dict[str, str], where: str, names: list) -> Uplink
     )
 
 
-def _check_keys(given: Dict[str, str], allowed: Tuple[str, ...], where: str) -> None:
+def _check_keys(given: dict[str, str], allowed: tuple[str, ...], where: str) -> None:
     for key in given:
         if key not in allowed:
             raise SettingsError(f"{where} {key}: unknown key; allowed: {', '.join(allowed)}")
 
 
-def _choice(value: str, where: str, allowed: Tuple[str, ...]) -> str:
+def _choice(value: str, where: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise SettingsError(f"{where} = {value}: not allowed; allowed: {', '.join(allowed)}")
     return value
 
 
-def _unassigned(value: str, where: str, names: Tuple[str, ...]) -> str:
+def _unassigned(value: str, where: str, names: tuple[str, ...]) -> str:
     free = not names and NAME.fullmatch(value) and value not in ("none", "auto", "unreachable")
     if value not in ("main", "block", *names) and not free:
         raise SettingsError(f"{where} = {value}: not allowed; allowed: {', '.join(('main', 'block', *names))}")
@@ -147,7 +148,7 @@ def _device(value: str, where: str) -> str:
     return value
 
 
-def _devices(value: str, where: str) -> Tuple[str, ...]:
+def _devices(value: str, where: str) -> tuple[str, ...]:
     return tuple(_device(v, where) for v in value.replace(",", " ").split())
 
 

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Dict, List, Sequence
 
 from vzhooks.model import Ve
 from vzhooks.plan import address_of
@@ -15,7 +15,7 @@ from vzhooks.reconcile import Report, shell
 COLUMNS = ("ve", "addresses", "uplink", "device", "state", "why")
 
 
-def rows(report: Report) -> List[Dict[str, object]]:
+def rows(report: Report) -> list[dict[str, object]]:
     """Return one row a VE: ve, addresses, uplink, device, table, state, why.
 
     state: ok, backup, blocked or unassigned; drift where the kernel differs from what should be.
@@ -34,7 +34,7 @@ def only(report: Report, ctids: Sequence[str]) -> Report:
     return replace(report, ways=tuple(live.get(c, Way(Ve(c, ()), "stopped")) for c in ctids))
 
 
-def _row(way: Way, drift: bool, report: Report) -> Dict[str, object]:
+def _row(way: Way, drift: bool, report: Report) -> dict[str, object]:
     uplink = way.uplink
     return {
         "ve": way.ve.ctid, "addresses": list(way.ve.addresses), "uplink": way.ve.uplink,

@@ -8,7 +8,8 @@ where it is taken does the next free one count, and what was given once is recor
 from __future__ import annotations
 
 import zlib
-from typing import Callable, Dict, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import Callable
 
 FIRST, COUNT = 10000, 10000
 
@@ -24,7 +25,7 @@ def own_key(device: str) -> str:
 
 
 def allocate(keys: Iterable[str], recorded: Mapping[str, int], pinned: Mapping[str, int],
-             taken: Callable[[int], bool]) -> Dict[str, int]:
+             taken: Callable[[int], bool]) -> dict[str, int]:
     """Return a number for each key: pinned by the ini, else recorded, else by its name.
 
     `taken` tells whether somebody else uses a table; it is asked only about new numbers.

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Iterable, List, Tuple
 
 from vzhooks.errors import InputError
 
@@ -30,10 +30,10 @@ class VeConfig:
     """
 
     ctid: str
-    addresses: Tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
     uplink: str = ""
     root: str = ""
-    notes: Tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def parse(data: bytes, ctid: str, where: str) -> VeConfig:
@@ -51,7 +51,7 @@ def parse(data: bytes, ctid: str, where: str) -> VeConfig:
     return VeConfig(ctid, addresses, uplink, root, notes + more)
 
 
-def _lines(data: bytes, where: str) -> List[Tuple[str, str]]:
+def _lines(data: bytes, where: str) -> list[tuple[str, str]]:
     if len(data) > MAX_BYTES:
         raise InputError(f"{where}: larger than {MAX_BYTES} bytes, so no VE config; look at the file")
     if b"\0" in data:
@@ -71,7 +71,7 @@ def value_of(raw: str) -> str:
     return raw.replace("\\", "").strip()
 
 
-def _addresses(values: List[str], where: str) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
+def _addresses(values: list[str], where: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     found, notes = [], []
     for token in " ".join(values).split():
         if token.partition("/")[0] in ("0.0.0.0", "::"):
@@ -83,7 +83,7 @@ def _addresses(values: List[str], where: str) -> Tuple[Tuple[str, ...], Tuple[st
     return tuple(dict.fromkeys(found)), tuple(notes)
 
 
-def addresses_in(tokens: Iterable[str]) -> Tuple[str, ...]:
+def addresses_in(tokens: Iterable[str]) -> tuple[str, ...]:
     """Return the addresses among tokens, canonical and once each; what is none is left out."""
     return _addresses([" ".join(tokens)], "")[0]
 
@@ -96,7 +96,7 @@ def _address(token: str) -> str:
     return str(ip)
 
 
-def _uplink(values: List[str], where: str) -> Tuple[str, Tuple[str, ...]]:
+def _uplink(values: list[str], where: str) -> tuple[str, tuple[str, ...]]:
     if not values or values[-1] == "none":
         return "", ()
     if values[-1] == "":

@@ -109,7 +109,8 @@ def test_a_cloned_config_takes_no_address_from_a_running_ve():
     record = {"101": starting(3600)}
     found = census(CLONE, records=record, routed=[A], event=Event("mount", "102"))
     assert found.records["101"].addresses == (A,) and found.records["102"].addresses == ()
-    assert found.problems == (Problem("102", f"address {A} belongs to the running VE 101; give VE 102 another one", True),)
+    text = f"address {A} belongs to the running VE 101; give VE 102 another one"
+    assert found.problems == (Problem("102", text, True),)
 
 
 def test_nor_from_one_that_vzctl_is_just_starting():

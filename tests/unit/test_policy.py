@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.node import (ETH0, ETH3, ETH4, LO, NICS, VENET0, elements, facts, numbers, nic, routes, rules, wanted)
+from tests.unit.node import ETH0, ETH3, ETH4, LO, NICS, VENET0, elements, facts, nic, numbers, routes, rules, wanted
 from vzhooks import policy
 from vzhooks.model import Gateway, Ve
 from vzhooks.settings import parse
@@ -84,7 +84,8 @@ def test_a_device_that_is_away_cuts_off_and_is_no_error(change, why):
     ve = Ve("101", ("192.168.18.101",), "isp1")
     found = wanted(ve, ini="[uplink:isp1]\ndevice=eth3", known=known)
     assert state(found) == ("blocked", why) and not any(p.refuses for p in found.problems)
-    assert rules(found, policy.FROM_VE) == [f"from 192.168.18.101/32 lookup {table('isp1', ve, ini='[uplink:isp1]', known=known)}"]
+    number = table("isp1", ve, ini="[uplink:isp1]", known=known)
+    assert rules(found, policy.FROM_VE) == [f"from 192.168.18.101/32 lookup {number}"]
     assert elements(found, "exits4") == [("192.168.18.101", "eth3")]
 
 
@@ -126,7 +127,8 @@ def test_an_uplink_that_cannot_be_refuses_and_cuts_off(uplink, ini, parts):
 
 
 def test_a_member_is_refused_with_its_masters_name():
-    known = facts(LO, ETH0, nic("eth3", 3, master="br0"), nic("br0", 9, "192.168.18.11/24", kind="bridge", members=("eth3",)))
+    bridge = nic("br0", 9, "192.168.18.11/24", kind="bridge", members=("eth3",))
+    known = facts(LO, ETH0, nic("eth3", 3, master="br0"), bridge)
     assert "name br0 instead" in wanted(VE101, known=known).problems[0].text
 
 

@@ -8,7 +8,8 @@ from vzhooks.roles import is_lan, is_ve_side, why_no_uplink
 NICS = {n.name: n for n in (
     Nic("lo", 1, loopback=True), Nic("eth0", 2), Nic("eth1", 3, master="br0"), Nic("eth2", 4, master="bond0"),
     Nic("br0", 5, "bridge", members=("eth1",)), Nic("bond0", 6, "bond", members=("eth2",)), Nic("bond0.7", 7, "vlan"),
-    Nic("docker0", 8, "bridge", members=("vethab12",)), Nic("virbr0", 9, "bridge"), Nic("br9", 10, "bridge", members=("vethab12",)),
+    Nic("docker0", 8, "bridge", members=("vethab12",)), Nic("virbr0", 9, "bridge"),
+    Nic("br9", 10, "bridge", members=("vethab12",)),
     Nic("venet0", 11), Nic("veth101.0", 12, "veth"), Nic("vethab12", 13, "veth", master="docker0"),
     Nic("tun0", 14, "tun"), Nic("wg0", 15, "wireguard"), Nic("eth3", 16, "veth"), Nic("cali1", 17, "veth"),
 )}

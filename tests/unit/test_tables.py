@@ -1,6 +1,6 @@
 """Table numbers follow from names and stay."""
 
-from vzhooks.tables import FIRST, COUNT, allocate
+from vzhooks.tables import COUNT, FIRST, allocate
 
 
 def free(_):
