@@ -43,6 +43,8 @@ def load_for_hook(paths: Paths) -> tuple[Settings, list[str]]:
 
 
 def _text(paths: Paths) -> str | None:
+    if not os.path.lexists(paths.ini) and _copy(paths) is None:
+        return None
     try:
         _check_writers(os.path.dirname(paths.ini))
         _check_writers(paths.ini)

@@ -9,21 +9,23 @@ Importing pyroute2 costs about 150 ms: import this module only where the kernel 
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import socket
 from collections.abc import Iterable, Iterator
 from typing import Callable
 
-from pyroute2 import IPRoute
-from pyroute2.netlink import NLM_F_DUMP_INTR
-from pyroute2.netlink.exceptions import NetlinkError
-
+from vzhooks import lean
 from vzhooks.errors import HostError, KernelError
 from vzhooks.model import MAIN, PROTOCOL, Gateway, Nic, Route, Rule
 from vzhooks.plan import ADD, DELETE, Op
 from vzhooks.policy import BAND, Facts
 from vzhooks.roles import is_lan
 
+IPRoute = lean.iproute()
+NetlinkError = importlib.import_module("pyroute2.netlink.exceptions").NetlinkError
+
+NLM_F_DUMP_INTR = 0x10  # include/uapi/linux/netlink.h
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 # include/uapi/linux/fib_rules.h, rtnetlink.h, if.h
 FR_ACT_TO_TBL, FR_ACT_UNREACHABLE = 1, 7

@@ -119,7 +119,9 @@ class _Run:
         count = self._census(facts)
         numbers, occupied = self._tables(facts, count, found)
         wanted = self._wanted(facts, count, numbers, occupied)
-        ops = plan.diff(wanted.items, found, self._scope(count, found))
+        # The first use, and the end of the last, concern all VEs of the node.
+        scope = self._scope(count) if found and wanted.items else plan.ALL
+        ops = plan.diff(wanted.items, found, scope)
         problems = (*count.problems, *wanted.problems, *_in_the_way(strangers, bool(rules)))
         if self.request.dry_run:
             return Report(ops, wanted.ways, problems, tables=numbers)
@@ -153,10 +155,10 @@ class _Run:
             return Wanted(frozenset(), (), ())
         return policy.wanted(self.settings, facts, count.ves, numbers, occupied)
 
-    def _scope(self, count: census.Census, found: frozenset) -> Scope:
-        """Limit the run to the VEs named, by their old and new addresses; the first use concerns all."""
+    def _scope(self, count: census.Census) -> Scope:
+        """Limit the run to the VEs named, by their old and new addresses."""
         ctids = self.request.named
-        if ctids is None or not found:
+        if ctids is None:
             return plan.ALL
         mine = {a for c in ctids for r in (self.known, count.records) if c in r for a in r[c].addresses}
         mine |= {a for c in self.configs.values() if isinstance(c, VeConfig) for a in c.addresses}
