@@ -67,11 +67,11 @@ def cmd_resync(args: argparse.Namespace) -> int:
     report = _reconcile(args.ctids, args.dry_run)
     for op in report.ops:
         print(reconcile.shell(op))
-    for text in [*_problem_lines(report), *report.errors]:
+    for text in [*_problem_lines(report), *(f.text for f in report.failures)]:
         print(f"vzhooks resync: {text}", file=sys.stderr)
     done = "would be made" if args.dry_run else "made"
     print(f"vzhooks resync: {len(report.ops) or 'no'} changes {done}", file=sys.stderr)
-    return FAILED if report.errors or any(p.refuses for p in report.problems) else DONE
+    return FAILED if report.failures or any(p.refuses for p in report.problems) else DONE
 
 
 def cmd_status(args: argparse.Namespace) -> int:

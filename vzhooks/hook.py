@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from vzhooks import host, ini, log, reconcile
 from vzhooks.census import Event
-from vzhooks.errors import DONE, FAILED, SettingsError, VzhooksError
+from vzhooks.errors import DONE, FAILED, VzhooksError
 from vzhooks.host import Paths
 from vzhooks.model import Problem
 from vzhooks.reconcile import Report, Request
@@ -25,24 +25,33 @@ LOCK_WAIT_S = 30.0
 
 def main(name: str, environ: Mapping[str, str] = os.environ) -> int:
     """Do what the event asks for; return 0, or 1 to refuse a start. Never raises."""
-    paths = Paths()
+    paths, veid, conffile = Paths(), environ.get("VEID", ""), environ.get("VE_CONFFILE", "")
     try:
-        ctid = host.check_ctid(environ.get("VEID", ""))
-        status = _mount(ctid, environ.get("VE_CONFFILE", ""), paths) if name == "mount" else _unmount(name, ctid, paths)
+        ctid = host.check_ctid(veid)
+        return _mount(ctid, conffile, paths) if name == "mount" else _unmount(name, ctid, paths)
     except VzhooksError as error:
-        log.say(f"{name}: {error}", log.ERROR)
-        status = FAILED
-    except Exception as error:  # noqa: BLE001 - the hook's door: vzctl shows the operator what we write, so one line
-        log.say(f"{name}: VE {environ.get('VEID', '?')}: internal error: {error!r}; "
-                "run `vzhooks resync` and report this line", log.ERROR)
-        status = FAILED
-    return status if name == "mount" else DONE
+        line = str(error)
+    except Exception as error:  # noqa: BLE001 - the hook's door: whatever it is, the operator reads one line
+        line = f"VE {veid}: internal error: {error!r}; run `vzhooks resync` and report this line"
+    log.say(f"{name}: {line}", log.ERROR)
+    return FAILED if name == "mount" and _may_be_assigned(paths, veid, conffile) else DONE
+
+
+def _may_be_assigned(paths: Paths, veid: str, conffile: str) -> bool:
+    """Tell whether the VE may have an uplink; one whose config cannot be read may."""
+    try:
+        config = host.read_config(paths, host.check_ctid(veid), conffile)
+    except FileNotFoundError:
+        return False
+    except VzhooksError:
+        return True
+    return isinstance(config, Problem) or bool(config.uplink)
 
 
 def _unmount(name: str, ctid: str, paths: Paths) -> int:
     settings, warnings = ini.load_for_hook(paths)
     report = reconcile.run(paths, settings, Request(event=Event(name, ctid), wait_s=LOCK_WAIT_S))
-    for text in [*warnings, *report.errors]:
+    for text in [*warnings, *(f.text for f in report.failures)]:
         log.say(f"{name}: VE {ctid}: {text}")
     _note(name, ctid, report)
     return DONE
@@ -55,14 +64,10 @@ def _mount(ctid: str, conffile: str, paths: Paths) -> int:
         # create and register mount before the config has its name (libvzctl lib/create.c)
         log.say(f"mount: VE {ctid}: {conffile or paths.conf_dir}: no config yet, so nothing to do", log.INFO)
         return DONE
-    # A config that cannot be read may name an uplink, so it counts as if it did.
-    assigned = isinstance(config, Problem) or bool(config.uplink)
+    assigned, settings = isinstance(config, Problem) or bool(config.uplink), Settings()
     try:
         settings, warnings = ini.load_for_hook(paths)
-        assigned = assigned or settings.unassigned not in ("main", "block")
         report = _reconcile(paths, settings, ctid, conffile)
-    except SettingsError as error:
-        return _end(ctid, [str(error)], assigned, Settings())
     except VzhooksError as error:
         return _end(ctid, [str(error)], assigned, settings)
     refusals, notes = _sorted(report, ctid)
@@ -83,8 +88,8 @@ def _reconcile(paths: Paths, settings: Settings, ctid: str, conffile: str) -> Re
 def _sorted(report: Report, ctid: str) -> tuple[list[str], list[str]]:
     """Return what refuses the VE's start, and what is only worth a line."""
     ours = [p for p in report.problems if p.ctid in ("", ctid)]
-    refusals = [p.text for p in ours if p.refuses] + list(report.errors)
-    return refusals, [p.text for p in ours if not p.refuses]
+    refusals = [p.text for p in ours if p.refuses] + [f.text for f in report.failures if f.opens]
+    return refusals, [p.text for p in ours if not p.refuses] + [f.text for f in report.failures if not f.opens]
 
 
 def _end(ctid: str, refusals: list[str], assigned: bool, settings: Settings) -> int:

@@ -8,7 +8,7 @@ import stat
 from contextlib import suppress
 
 from vzhooks import records, settings
-from vzhooks.errors import SettingsError
+from vzhooks.errors import HostError, SettingsError
 from vzhooks.host import Paths
 from vzhooks.settings import Settings
 
@@ -24,7 +24,8 @@ def load(paths: Paths) -> Settings:
         return Settings()
     found = settings.parse(text, paths.ini)
     if _copy(paths) != text:
-        records.replace(paths.good_ini, text, 0o600)
+        with suppress(HostError):  # a full disk must not stop a run that has all it needs
+            records.replace(paths.good_ini, text, 0o600)
     return found
 
 

@@ -125,8 +125,8 @@ def _empty_kernel(paths: Paths, force: bool) -> Iterator[str]:
         raise HostError(f"VEs with an uplink run ({', '.join(running)}) and would fall to main's routes; "
                         "stop them, or give --force")
     report = reconcile.run(paths, settings, Request(empty=True))
-    if report.errors:
-        raise HostError("; ".join(report.errors))
+    if report.failures:
+        raise HostError("; ".join(f.text for f in report.failures))
     yield f"removed {len(report.ops)} rules, routes and guard entries"
 
 

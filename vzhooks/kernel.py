@@ -13,7 +13,7 @@ import importlib
 import os
 import socket
 from collections.abc import Iterable, Iterator
-from typing import Callable
+from typing import Any, Callable
 
 from vzhooks import lean
 from vzhooks.errors import HostError, KernelError
@@ -22,7 +22,7 @@ from vzhooks.plan import ADD, DELETE, Op
 from vzhooks.policy import BAND, Facts
 from vzhooks.roles import is_lan
 
-IPRoute = lean.iproute()
+IPRoute: Any = lean.iproute()
 NetlinkError = importlib.import_module("pyroute2.netlink.exceptions").NetlinkError
 
 NLM_F_DUMP_INTR = 0x10  # include/uapi/linux/netlink.h
@@ -47,6 +47,8 @@ class Kernel:
             self._ip = _open()
         except OSError as error:
             raise HostError(f"netlink: {error.strerror}; run as root on Linux 4.18 or later") from None
+        # With ipv6.disable=1 the kernel answers an IPv6 dump with the rules and routes of all others.
+        self._families = {f: af for f, af in FAMILIES.items() if f == 4 or os.path.exists("/proc/sys/net/ipv6")}
         self._names: dict[int, str] = {}
         self._indexes: dict[str, int] = {}
         self._others: dict[int, int] = {}
@@ -60,9 +62,9 @@ class Kernel:
     def facts(self) -> Facts:
         """Return the devices, main's default gateways and its host routes on the VEs' side."""
         nics = {n.name: n for n in self._nics()}
-        routes = [m for f in FAMILIES.values() for m in self._dump_routes(f, table=MAIN)]
+        routes = [m for f in self._families.values() for m in self._dump_routes(f, table=MAIN)]
         unicast = [m for m in routes if m["type"] == RTN_UNICAST]
-        return Facts(nics, tuple(self._gateways(unicast)), frozenset(self._local(unicast, nics)))
+        return Facts(nics, tuple(self._gateways(unicast)), frozenset(self._local(unicast, nics)), tuple(self._families))
 
     def _nics(self) -> Iterator[Nic]:
         links = _whole(lambda: list(self._ip.get_links()), "links")
@@ -111,7 +113,7 @@ class Kernel:
     def rules(self) -> tuple[frozenset[Rule], tuple[str, ...]]:
         """Return our rules, and in words what others have within our band of priorities."""
         ours, strangers = set(), []
-        for family, af in FAMILIES.items():
+        for family, af in self._families.items():
             for m in self._dump_rules(af):
                 priority = m.get("FRA_PRIORITY") or 0
                 if m.get("FRA_PROTOCOL") == PROTOCOL and priority in BAND:
@@ -137,7 +139,7 @@ class Kernel:
 
     def routes(self) -> frozenset[Route]:
         """Return our routes, in whatever table they are."""
-        return frozenset(self._route(m, family) for family, af in FAMILIES.items()
+        return frozenset(self._route(m, family) for family, af in self._families.items()
                          for m in self._dump_routes(af, proto=PROTOCOL)
                          if m["proto"] == PROTOCOL and _table(m) != MAIN)
 
@@ -146,7 +148,7 @@ class Kernel:
 
         Goes by the rules that `rules` read last.
         """
-        for af in FAMILIES.values():
+        for af in self._families.values():
             for m in self._dump_routes(af, table=table):
                 if m["proto"] != PROTOCOL:
                     dst = f"{m.get('RTA_DST')}/{m['dst_len']}" if m["dst_len"] else "default"
@@ -197,7 +199,7 @@ def _may_hold_ves(nic: Nic, nics: dict[str, Nic]) -> bool:
     return nic.kind in ("", "veth", "venet") and not nic.loopback and not nic.master and not is_lan(nic, nics)
 
 
-def _open() -> IPRoute:
+def _open() -> Any:
     try:
         return IPRoute(strict_check=True)
     except OSError as error:

@@ -40,18 +40,21 @@ from vzhooks.vzconf import shown
 TO_VE, FROM_VE, UNASSIGNED, CLOSED = 1000, 1010, 1020, 1030
 OWN_SPECIFIC, OWN_LAN, OWN_MAIN, OWN_DEFAULT = 1040, 1050, 1060, 1070
 BAND = range(1000, 1100)
+BLOCK = "unassigned = block"
 
 
 @dataclass(frozen=True)
 class Facts:
     """Hold what the kernel says that our wishes depend on.
 
-    gateways: main's default routes; local: addresses that main has a host route for on the VEs' side.
+    gateways: main's default routes; local: addresses that main has a host route for on the VEs' side;
+    families: 4, and 6 where the kernel has IPv6.
     """
 
     nics: Nics
     gateways: tuple[Gateway, ...] = ()
     local: frozenset[str] = frozenset()
+    families: tuple[int, ...] = (4, 6)
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def way_of(ve: Ve, settings: Settings, nics: Nics) -> Way:
     if name == "main":
         return Way(ve, "unassigned")
     if name == "block":
-        return Way(ve, "blocked", why="unassigned = block")
+        return Way(ve, "blocked", why=BLOCK)
     try:
         uplink = resolve(name, settings, nics)
     except InputError as error:
@@ -167,14 +170,15 @@ def wanted(settings: Settings, facts: Facts, ves: Iterable[Ve], tables: Mapping[
         ways.append(way)
         refuses = way.state == "blocked" and way.uplink is None and bool(ve.uplink)
         problems += notes
-        problems += [Problem(ve.ctid, way.why, refuses)] if way.why else []
+        problems += [Problem(ve.ctid, way.why, refuses)] if way.why and way.why != BLOCK else []
     closed = bool(settings.reserved) or settings.unassigned == "block"
     if not (keep or closed or any(w.state != "unassigned" for w in ways)):
         return Wanted(frozenset(), tuple(ways), tuple(problems))
     items = [*_tables(ways, facts, tables), *_ve_rules(ways, facts, tables, closed),
              *_closed_rules(facts.nics, closed), *_own(facts, settings, tables),
              *_guard(ways, facts, settings, closed)]
-    return Wanted(frozenset(items), tuple(ways), tuple(problems))
+    possible = frozenset(i for i in items if getattr(i, "family", 4) in facts.families)
+    return Wanted(possible, tuple(ways), tuple(problems))
 
 
 def _without_own(ve: Ve, own: Iterable[str]) -> tuple[Ve, list[Problem]]:

@@ -45,13 +45,21 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """Tell which op failed and why; `opens` where the VE's way may not be closed without it."""
+
+    text: str
+    opens: bool
+
+
+@dataclass(frozen=True)
 class Report:
     """Tell what a run found: ops made (or to make), ways of the VEs, problems, and what failed."""
 
     ops: tuple[Op, ...] = ()
     ways: tuple[Way, ...] = ()
     problems: tuple[Problem, ...] = ()
-    errors: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
     tables: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -178,20 +186,25 @@ def _in_the_way(strangers: tuple[str, ...], ours: bool) -> list[Problem]:
                     "give that rule another priority", not ours) for s in strangers]
 
 
-def apply(ops: tuple[Op, ...], kernel) -> list[str]:
-    """Carry out ops in order, going on after one that fails; return what failed, a line each.
+def apply(ops: tuple[Op, ...], kernel) -> list[Failure]:
+    """Carry out ops in order, going on after one that fails; return what failed.
 
     Neighbouring changes of the guard go in one transaction.
     """
-    errors = []
+    failures = []
     for is_guard, together in groupby(ops, key=lambda op: isinstance(op.item, (Skeleton, Element))):
         group = tuple(together)
         for step in (group,) if is_guard else ((op,) for op in group):
             try:
                 nft.load(guard_text(step)) if is_guard else kernel.apply(*step)
             except VzhooksError as error:
-                errors.append(str(error))
-    return errors
+                failures.append(Failure(str(error), _opens(step[0])))
+    return failures
+
+
+def _opens(op: Op) -> bool:
+    """Tell whether a failed op weakens a layer; a route by a device that just went down only cuts off."""
+    return op.verb != DELETE and not (isinstance(op.item, Route) and op.item.dev)
 
 
 def guard_text(ops: tuple[Op, ...]) -> str:
