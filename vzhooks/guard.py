@@ -1,72 +1,121 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The second layer: our nftables table as text, and back from `nft -j`. Runs nothing.
+"""The second layer: our two nftables tables as text, and back from `nft -j`. Runs nothing.
 
-Sets hold what differs from node to node; the chain is always the same and is told by a
-fingerprint in its rules' comments (the text that nft prints differs between its versions).
-The forward hook sees a packet after routing, so it holds whatever the rules and tables say.
+Sets hold what differs from node to node; the chains are always the same and are told by a
+fingerprint in their rules' comments (the text that nft prints differs between its versions).
+The forward hook sees a packet after routing, so it holds whatever the rules and tables say. The
+input chains hold whatever proxy neighbours vzctl publishes, whenever it does.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 from vzhooks.errors import KernelError
 from vzhooks.model import Element, Item, Skeleton
 
-TABLE = "inet vzhooks"
+FAMILIES = ("inet", "arp")
+"""The families that we have a table in; its name is `vzhooks` in both."""
+NAME = "vzhooks"
+
+# A solicitation's target: nft has no name for it (`icmpv6 taddr` came with 1.0.7), so the 128 bits
+# after the ICMPv6 header's first 8 bytes (RFC 4861, 4.3). Its elements are written as hex numbers.
+_TARGET = "@th,64,128"
 
 SETS = {
-    "ves4": "ipv4_addr", "ves6": "ipv6_addr",  # every live VE's address: the node's own traffic
-    "sources4": "ipv4_addr", "sources6": "ipv6_addr",  # addresses that go by `exits` or not at all
-    "exits4": "ipv4_addr . ifname", "exits6": "ipv6_addr . ifname",
-    "lan": "ifname",  # devices that lead off the node
-    "veside": "ifname",  # devices behind which VEs are, by exact name
-    "closed": "ifname",  # of these, the ones where an unknown source is not carried at all
-    "reserved": "ifname",  # devices no VE packet leaves by
+    "ves4": "type ipv4_addr", "ves6": "type ipv6_addr",  # every live VE's address: the node's own traffic
+    "sources4": "type ipv4_addr", "sources6": "type ipv6_addr",  # what goes by `exits` or not at all
+    "exits4": "type ipv4_addr . ifname", "exits6": "type ipv6_addr . ifname",
+    "lan": "type ifname",  # devices that lead off the node
+    "veside": "type ifname",  # devices behind which VEs are, by exact name
+    "closed": "type ifname",  # of these, the ones where an unknown source is not carried at all
+    "reserved": "type ifname",  # devices no VE packet leaves by
+    "asked6": f"typeof {_TARGET}",  # what is answered for on `answers` or not at all
+    "answers6": f"typeof {_TARGET} . iifname",
+    "arp:lan": "type ifname",
+    "arp:asked4": "type ipv4_addr",
+    "arp:answers4": "type ipv4_addr . ifname",
 }
 VE_SETS = tuple(name for name in SETS if name[-1] in "46")
 
-# One line for each rule of the forward chain; {f} is 4 or 6, {ip} is ip or ip6.
-_ALWAYS = ("iifname @veside oifname @reserved counter drop",)
-_FAMILY = (
+# The forward chain's rules; {f} is 4 or 6, {ip} is ip or ip6.
+_EACH = (
     "{ip} saddr @ves{f} oifname @reserved counter drop",
     "{ip} saddr @sources{f} oifname != @lan {ip} daddr @ves{f} return",
     "{ip} saddr @sources{f} {ip} saddr . oifname != @exits{f} counter drop",
     "meta nfproto ipv{f} iifname @closed {ip} saddr != @ves{f} counter drop",
 )
-_RULES = _ALWAYS + tuple(r.format(f=f, ip=ip) for f, ip in (("4", "ip"), ("6", "ip6")) for r in _FAMILY)
-_MARK = f"vzhooks {zlib.crc32(json.dumps([SETS, _RULES]).encode()):08x}"
+_CHAINS = {
+    ("inet", "forward", "hook forward priority -10"): (
+        "iifname @veside oifname @reserved counter drop",
+        *(r.format(f=f, ip=ip) for f, ip in (("4", "ip"), ("6", "ip6")) for r in _EACH)),
+    ("inet", "solicited", "hook input priority -10"): (
+        f"iifname @lan icmpv6 type nd-neighbor-solicit {_TARGET} @asked6 "
+        f"{_TARGET} . iifname != @answers6 counter drop",),
+    # On LAN NICs only: over a routed veth the VEs of OpenVZ 9 ask each other.
+    ("arp", "asked", "hook input priority -10"): (
+        "iifname @lan arp operation request arp daddr ip @asked4 arp daddr ip . iifname != @answers4 counter drop",),
+}
+_MARK = f"vzhooks {zlib.crc32(repr((SETS, _CHAINS)).encode()):08x}"
+_MARKS = {family: [f"{_MARK} {n}" for n in range(sum(len(r) for (f, _, _), r in _CHAINS.items() if f == family))]
+          for family in FAMILIES}
 
 SKELETON = Skeleton(_MARK)
 
 
 def full(elements: Iterable[Element]) -> str:
-    """Return the nft(8) input that puts the whole table in place in one transaction."""
-    sets = "".join(f"  set {name} {{ type {type_}; }}\n" for name, type_ in SETS.items())
-    rules = "".join(f'    {rule} comment "{_MARK} {n}"\n' for n, rule in enumerate(_RULES))
-    chain = f"  chain forward {{\n    type filter hook forward priority -10; policy accept;\n{rules}  }}\n"
-    return f"{remove()}table {TABLE} {{\n{sets}{chain}}}\n{changes(elements, ())}"
+    """Return the nft(8) input that puts both tables in place in one transaction."""
+    return remove() + "".join(_table(family) for family in FAMILIES) + changes(elements, ())
 
 
 def remove() -> str:
-    """Return the nft(8) input that removes the table, be it there or not."""
-    return f"add table {TABLE}\ndelete table {TABLE}\n"
+    """Return the nft(8) input that removes both tables, be they there or not."""
+    return "".join(f"add table {f} {NAME}\ndelete table {f} {NAME}\n" for f in FAMILIES)
+
+
+def _table(family: str) -> str:
+    text = "".join(f"  set {_bare(name)} {{ {kind}; }}\n" for name, kind in SETS.items() if _family(name) == family)
+    marks = iter(_MARKS[family])
+    for (table, chain, hook), rules in _CHAINS.items():
+        if table == family:
+            lines = "".join(f'    {rule} comment "{next(marks)}"\n' for rule in rules)
+            text += f"  chain {chain} {{\n    type filter {hook}; policy accept;\n{lines}  }}\n"
+    return f"table {family} {NAME} {{\n{text}}}\n"
+
+
+def _family(name: str) -> str:
+    return "arp" if name.startswith("arp:") else "inet"
+
+
+def _bare(name: str) -> str:
+    return name.rpartition(":")[2]
 
 
 def changes(add: Iterable[Element], delete: Iterable[Element]) -> str:
     """Return the nft(8) input that adds and deletes elements; empty for none."""
-    lines = [f"{verb} element {TABLE} {name} {{ {', '.join(values)} }}\n"
-             for verb, elements in (("add", add), ("delete", delete))
-             for name, values in _by_set(elements).items()]
-    return "".join(lines)
+    return "".join(f"{verb} element {place(name)} {{ {', '.join(values)} }}\n"
+                   for verb, elements in (("add", add), ("delete", delete))
+                   for name, values in _by_set(elements).items())
+
+
+def place(name: str) -> str:
+    """Return family, table and set as nft(8) names a set of ours."""
+    return f"{_family(name)} {NAME} {_bare(name)}"
 
 
 def element_text(element: Element) -> str:
     """Return one element's value as nft(8) writes it."""
-    types = SETS[element.set].split(" . ")
-    return " . ".join(f'"{v}"' if t == "ifname" else v for t, v in zip(types, element.value))
+    kinds = SETS[element.set].partition(" ")[2].split(" . ")
+    return " . ".join(_text(kind, value) for kind, value in zip(kinds, element.value))
+
+
+def _text(kind: str, value: str) -> str:
+    if kind == _TARGET:
+        return f"0x{int(ipaddress.IPv6Address(value)):032x}"
+    return f'"{value}"' if kind in ("ifname", "iifname") else value
 
 
 def _by_set(elements: Iterable[Element]) -> dict[str, list[str]]:
@@ -76,36 +125,40 @@ def _by_set(elements: Iterable[Element]) -> dict[str, list[str]]:
     return grouped
 
 
-def parse(text: str) -> frozenset[Item]:
-    """Return the Skeleton and Elements found in `nft -j list table` output.
+def parse(listings: Mapping[str, str]) -> frozenset[Item]:
+    """Return the Skeleton and Elements found in `nft -j list table` output, by family.
 
-    Raises KernelError where the output is not what nft(8) documents (libnftables-json(5)).
+    A family without a listing has no table of ours. Raises KernelError where the output is not what
+    libnftables-json(5) says.
     """
-    try:
-        items: Sequence[dict[str, dict]] = json.loads(text)["nftables"]
-        sets = [i["set"] for i in items if "set" in i]
-        marks = [i["rule"].get("comment", "?") for i in items if "rule" in i]
-        elements = [e for s in sets if s["name"] in SETS for e in _elements(s)]
-        names = {s["name"] for s in sets}
-    except (ValueError, KeyError, TypeError) as error:
-        line = f"nft -j list table {TABLE}: cannot read its output ({error!r}); check nft's version"
-        raise KernelError(line) from None
-    return frozenset([Skeleton(_fingerprint(marks, names)), *elements])
+    if not listings:
+        return frozenset()
+    whole, elements = set(listings) == set(FAMILIES), []
+    for family, text in listings.items():
+        try:
+            items = json.loads(text)["nftables"]
+            sets = {_key(family, i["set"]["name"]): i["set"] for i in items if "set" in i}
+            marks = [i["rule"].get("comment", "?") for i in items if "rule" in i]
+            elements += [e for name, found in sets.items() if name in SETS for e in _elements(name, found)]
+        except (ValueError, KeyError, TypeError) as error:
+            line = f"nft -j list table {family} {NAME}: cannot read its output ({error!r}); check nft's version"
+            raise KernelError(line) from None
+        whole = whole and marks == _MARKS[family] and set(sets) == {n for n in SETS if _family(n) == family}
+    return frozenset([Skeleton(_MARK if whole else "altered"), *elements])
 
 
-def _fingerprint(marks: list[str], names: set[str]) -> str:
-    whole = marks == [f"{_MARK} {n}" for n in range(len(_RULES))] and names == set(SETS)
-    return _MARK if whole else "altered"
+def _key(family: str, name: str) -> str:
+    return f"arp:{name}" if family == "arp" else name
 
 
-def _elements(found: dict) -> Iterable[Element]:
+def _elements(name: str, found: Mapping) -> Iterable[Element]:
+    kinds = SETS[name].partition(" ")[2].split(" . ")
     for raw in found.get("elem", ()):
-        yield Element(found["name"], _value(raw))
+        if isinstance(raw, dict) and "elem" in raw:  # an element with a counter or comment
+            raw = raw["elem"]["val"]
+        values = raw["concat"] if isinstance(raw, dict) else [raw]
+        yield Element(name, tuple(_value(kind, value) for kind, value in zip(kinds, values)))
 
 
-def _value(raw: object) -> tuple[str, ...]:
-    if isinstance(raw, dict) and "elem" in raw:  # elements with a counter or comment
-        raw = raw["elem"]["val"]
-    if isinstance(raw, dict):
-        return tuple(raw["concat"])
-    return (str(raw),)
+def _value(kind: str, raw: object) -> str:
+    return str(ipaddress.IPv6Address(int(str(raw), 0))) if kind == _TARGET else str(raw)

@@ -18,16 +18,19 @@ TIMEOUT_S = 20
 
 
 def found() -> frozenset[Item]:
-    """Return the Skeleton and Elements of our table, nothing where there is no such table.
+    """Return the Skeleton and Elements of our tables, nothing where there are none.
 
     Raises HostError without nft(8), KernelError where it cannot tell.
     """
-    result = _run(["-j", "list", "table", *guard.TABLE.split()], "")
-    if result.returncode == 0:
-        return guard.parse(result.stdout)
-    if "No such file or directory" in result.stderr:
-        return frozenset()
-    raise KernelError(f"nft list table {guard.TABLE}: {_first_line(result.stderr)}; nothing was changed")
+    listings = {}
+    for family in guard.FAMILIES:
+        result = _run(["-j", "list", "table", family, guard.NAME], "")
+        if result.returncode == 0:
+            listings[family] = result.stdout
+        elif "No such file or directory" not in result.stderr:
+            line = _first_line(result.stderr)
+            raise KernelError(f"nft list table {family} {guard.NAME}: {line}; nothing was changed")
+    return guard.parse(listings)
 
 
 def load(text: str) -> None:

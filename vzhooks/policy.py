@@ -298,6 +298,7 @@ def _guard(ways: Iterable[Way], facts: Facts, settings: Settings, closed: bool) 
         "reserved": settings.reserved,
     }
     names["closed"] = names["veside"] if closed else ()
+    names["arp:lan"] = names["lan"]
     for kind, members in names.items():
         for name in members:
             yield Element(kind, (name,))
@@ -305,6 +306,10 @@ def _guard(ways: Iterable[Way], facts: Facts, settings: Settings, closed: bool) 
         yield Element(f"ves{family_of(address)}", (address,))
     for way in ways:
         for address in way.ve.addresses if way.state != "unassigned" else ():
-            yield Element(f"sources{family_of(address)}", (address,))
+            family = family_of(address)
+            asked = "arp:asked4" if family == 4 else "asked6"
+            yield Element(f"sources{family}", (address,))
+            yield Element(asked, (address,))
             if way.uplink:
-                yield Element(f"exits{family_of(address)}", (address, way.uplink.device))
+                yield Element(f"exits{family}", (address, way.uplink.device))
+                yield Element(asked.replace("asked", "answers"), (address, way.uplink.device))

@@ -220,9 +220,10 @@ def guard_text(ops: tuple[Op, ...]) -> str:
 def shell(op: Op) -> str:
     """Return an op as the ip(8) or nft(8) command it equals."""
     if isinstance(op.item, Skeleton):
-        return f"nft {'delete' if op.verb == DELETE else 'add'} table {guard.TABLE}"
+        verb = "delete" if op.verb == DELETE else "add"
+        return "nft " + " \\; ".join(f"{verb} table {family} {guard.NAME}" for family in guard.FAMILIES)
     if isinstance(op.item, Element):
-        return f"nft {op.verb} element {guard.TABLE} {op.item.set} '{{ {guard.element_text(op.item)} }}'"
+        return f"nft {op.verb} element {guard.place(op.item.set)} '{{ {guard.element_text(op.item)} }}'"
     assert isinstance(op.item, (Rule, Route))
     kind = "rule" if isinstance(op.item, Rule) else "route"
     verb = "del" if op.verb == DELETE else op.verb

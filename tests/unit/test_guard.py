@@ -8,23 +8,30 @@ from vzhooks import guard
 from vzhooks.errors import KernelError
 from vzhooks.model import Element, Skeleton
 
-ELEMENTS = [Element("exits4", ("192.168.18.101", "eth3")), Element("lan", ("eth0.7",)), Element("ves6", ("fd00::1",))]
+ELEMENTS = [Element("exits4", ("192.168.18.101", "eth3")), Element("lan", ("eth0.7",)), Element("ves6", ("fd00::1",)),
+            Element("answers6", ("fd00::1", "eth3"))]
 
 
-def listing(**change):
-    names = change.get("names", guard.SETS)
-    marks = change.get("marks", [f"{guard.SKELETON.fingerprint} {n}" for n in range(9)])
-    sets = [{"set": {"name": n, "elem": change.get(n, [])}} for n in names]
+def listing(family="inet", rules=10, **change):
+    names = change.get("names", [n for n in guard.SETS if n.startswith("arp:") == (family == "arp")])
+    marks = change.get("marks", [f"{guard.SKELETON.fingerprint} {n}" for n in range(rules)])
+    sets = [{"set": {"name": n.rpartition(":")[2], "elem": change.get(n, [])}} for n in names]
     return json.dumps({"nftables": [{"metainfo": {}}, *sets, *({"rule": {"comment": m}} for m in marks)]})
 
 
+ARP = listing("arp", 1)
+
+
 def test_element_text_quotes_devices_only():
-    assert [guard.element_text(e) for e in ELEMENTS] == ['192.168.18.101 . "eth3"', '"eth0.7"', "fd00::1"]
+    assert [guard.element_text(e) for e in ELEMENTS] == ['192.168.18.101 . "eth3"', '"eth0.7"', "fd00::1",
+        '0xfd000000000000000000000000000001 . "eth3"']
 
 
 def test_the_whole_table_is_one_transaction():
     text = guard.full(ELEMENTS)
-    assert text.startswith("add table inet vzhooks\ndelete table inet vzhooks\ntable inet vzhooks {\n")
+    assert text.startswith("add table inet vzhooks\ndelete table inet vzhooks\nadd table arp vzhooks\n")
+    assert "\ntable inet vzhooks {\n" in text
+    assert "\ntable arp vzhooks {\n" in text
     assert text.endswith("\n") and 'add element inet vzhooks lan { "eth0.7" }' in text
 
 
@@ -34,17 +41,23 @@ def test_changes_add_before_they_delete():
 
 
 def test_a_listing_is_read_back():
-    found = guard.parse(listing(exits4=[{"concat": ["192.168.18.101", "eth3"]}], lan=["eth0.7"],
-                                ves6=[{"elem": {"val": "fd00::1", "comment": "x"}}]))
-    assert found == {guard.SKELETON, *ELEMENTS}
+    inet = listing(exits4=[{"concat": ["192.168.18.101", "eth3"]}], lan=["eth0.7"],
+                   ves6=[{"elem": {"val": "fd00::1", "comment": "x"}}],
+                   answers6=[{"concat": ["0xfd000000000000000000000000000001", "eth3"]}])
+    assert guard.parse({"inet": inet, "arp": ARP}) == {guard.SKELETON, *ELEMENTS}
 
 
 @pytest.mark.parametrize("change", [{"marks": []}, {"marks": ["?"] * 9}, {"names": list(guard.SETS)[:-1]}])
 def test_an_altered_table_is_told(change):
-    assert Skeleton("altered") in guard.parse(listing(**change))
+    assert Skeleton("altered") in guard.parse({"inet": listing(**change), "arp": ARP})
+
+
+def test_one_table_of_two_is_an_altered_guard():
+    assert guard.parse({"inet": listing()}) == {Skeleton("altered")}
+    assert guard.parse({}) == frozenset()
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"nftables": [{"set": {}}]}', "[]", '{"nftables": 7}'])
 def test_output_that_cannot_be_read_is_an_error_not_an_empty_table(text):
     with pytest.raises(KernelError):
-        guard.parse(text)
+        guard.parse({"inet": text, "arp": ARP})
