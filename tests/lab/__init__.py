@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The example node of the documentation, built in network namespaces; shared by tests, demo and benchmark."""
+
+from tests.lab.box import Box
+from tests.lab.node import ExampleNode
+from tests.lab.ve import VE
+from tests.lab.vzctl4 import Vzctl4
+
+__all__ = ["VE", "Box", "ExampleNode", "Vzctl4"]

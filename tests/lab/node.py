@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The example node: three NICs on one LAN, a client that is also the gateway, VEs behind venet0."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+
+from pyroute2 import IPRoute
+
+from tests.lab import hostfs, ns
+from tests.lab.box import Box
+from tests.lab.links import MAIN, add_veth, change_address, change_route, furnish, set_link, up_without_arp
+from tests.lab.ve import VE, VENET_MAC, config_text
+
+# NIC: (MAC, IPv4, IPv6)
+NICS = {
+    "eth0": ("00:0c:29:b3:a2:54", "192.168.18.10/24", "fd00:18::10/64"),
+    "eth3": ("00:0c:29:b3:a2:68", "192.168.18.11/24", "fd00:18::11/64"),
+    "eth4": ("00:0c:29:b3:a2:5e", "192.168.18.12/24", "fd00:18::12/64"),
+}
+MACS = {nic: mac for nic, (mac, _, _) in NICS.items()}
+CLIENT_MAC = "00:0c:29:d2:c7:aa"
+CLIENT = "192.168.18.129"
+CLIENT6 = "fd00:18::129"
+GATEWAY = "192.168.18.1"
+GATEWAY6 = "fd00:18::1"
+BEYOND = "203.0.113.9"  # a host behind the gateway
+BEYOND6 = "2001:db8:113::9"
+VENET_TABLE = 100
+
+
+class ExampleNode:
+    """Build the lab on entering and leave nothing of it on exit."""
+
+    def __init__(self, rp_filter: int = 1) -> None:
+        self.rp_filter = rp_filter
+        self._boxes: list[Box] = []
+        self._ves: dict[str, VE] = {}
+
+    def __enter__(self) -> ExampleNode:
+        ns.become_root()
+        try:
+            self._build()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all boxes, the VEs first."""
+        for ve in self._ves.values():
+            if ve.box is not None:
+                ve.box.close()
+                ve.box = None
+        for box in reversed(self._boxes):
+            box.close()
+
+    # -- VEs --------------------------------------------------------------------------------
+
+    def create_ve(self, ctid: str, addresses: Sequence[str], uplink: str | None = None, extra: str = "") -> VE:
+        """Write the VE's config and private area, as `vzctl create` and `set --save` do; it does not run yet."""
+        self.write_conf(ctid, addresses, uplink, extra)
+        self.hn.path(f"/vz/private/{ctid}").mkdir(exist_ok=True)
+        self.hn.path(f"/vz/root/{ctid}").mkdir(exist_ok=True)
+        return self._ves.setdefault(ctid, VE(ctid, self.hn, self.venet))
+
+    def write_conf(self, ctid: str, addresses: Sequence[str], uplink: str | None = None, extra: str = "") -> None:
+        """Write the VE's config anew."""
+        self.hn.write(f"/etc/vz/conf/{ctid}.conf", config_text(ctid, addresses, uplink, extra))
+
+    def ve(self, ctid: str) -> VE:
+        """Find a VE made by create_ve."""
+        return self._ves[ctid]
+
+    # -- the HN's links, addresses and routes -----------------------------------------------
+
+    def link(self, nic: str, up: bool) -> None:
+        """Bring an HN interface administratively up or down."""
+        with self.hn.ipr() as ipr:
+            set_link(ipr, self.hn.index(nic), up)
+
+    def carrier(self, nic: str, on: bool) -> None:
+        """Plug the cable of an HN NIC in or out, at the switch."""
+        with self.lan.ipr() as ipr:
+            set_link(ipr, self.lan.index(f"hn-{nic}"), on)
+
+    def add_address(self, nic: str, cidr: str) -> None:
+        """Give an HN interface an address."""
+        with self.hn.ipr() as ipr:
+            change_address(ipr, "add", self.hn.index(nic), cidr)
+
+    def del_address(self, nic: str, cidr: str) -> None:
+        """Take an address from an HN interface."""
+        with self.hn.ipr() as ipr:
+            change_address(ipr, "del", self.hn.index(nic), cidr)
+
+    def add_route(self, dst: str, oif: str | None = None, gateway: str | None = None, table: int = MAIN) -> None:
+        """Add a route in the HN as an administrator would with ip(8)."""
+        self._route("add", dst, oif, gateway, table)
+
+    def del_route(self, dst: str, oif: str | None = None, gateway: str | None = None, table: int = MAIN) -> None:
+        """Delete a route in the HN."""
+        self._route("del", dst, oif, gateway, table)
+
+    def _route(self, verb: str, dst: str, oif: str | None, gateway: str | None, table: int) -> None:
+        index = self.hn.index(oif) if oif is not None else None
+        with self.hn.ipr() as ipr:
+            change_route(ipr, verb, dst, oif=index, gateway=gateway, table=table)
+
+    # -- building ---------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.lan = self._box("lan")
+        self.hn = furnish(self._keep(Box("hn", hostfs.build)), forwarding=True)
+        self.client = furnish(self._box("client"), forwarding=True)
+        self.venet = furnish(self._box("venet"), forwarding=True)
+        self._hn_sysctls()
+        self._wire()
+        self._configure_hn()
+        self._configure_client()
+        self._configure_venet()
+
+    def _keep(self, box: Box) -> Box:
+        self._boxes.append(box)
+        return box
+
+    def _box(self, name: str) -> Box:
+        return self._keep(Box(name))
+
+    def _hn_sysctls(self) -> None:
+        for where in ("all", "default"):
+            self.hn.sysctl(f"net/ipv4/conf/{where}/rp_filter", self.rp_filter)
+            self.hn.sysctl(f"net/ipv6/conf/{where}/proxy_ndp", 1)  # as vzctl's own sysctl file
+        self.venet.sysctl("net/ipv6/conf/default/addr_gen_mode", 1)
+        for where in ("all", "default"):
+            self.lan.sysctl(f"net/ipv6/conf/{where}/disable_ipv6", 1)
+
+    def _wire(self) -> None:
+        with self.lan.ipr() as ipr:
+            ipr.link("add", ifname="lan0", kind="bridge", br_stp_state=0, br_mcast_snooping=0, br_forward_delay=0)
+            bridge = self.lan.index("lan0")
+            set_link(ipr, bridge, True)
+            for nic, mac in MACS.items():
+                self._plug(ipr, bridge, self.hn, nic, mac)
+            self._plug(ipr, bridge, self.client, "eth0", CLIENT_MAC)
+        with self.hn.ipr() as ipr:
+            add_veth(ipr, "venet0", "hn", self.venet.pid, VENET_MAC, VENET_MAC)
+
+    def _plug(self, ipr: IPRoute, bridge: int, box: Box, nic: str, mac: str) -> None:
+        port = f"{box.name}-{nic}"
+        add_veth(ipr, port, nic, box.pid, None, mac)
+        index = self.lan.index(port)
+        ipr.link("set", index=index, master=bridge)
+        set_link(ipr, index, True)
+
+    def _configure_hn(self) -> None:
+        for family in ("ipv4", "ipv6"):
+            for nic in NICS:  # proxies answer up to 0.8 s late otherwise; new namespaces have no "default" of it
+                self.hn.sysctl(f"net/{family}/neigh/{nic}/proxy_delay", 0)
+        with self.hn.ipr() as ipr:
+            for nic, (_, address, address6) in NICS.items():
+                index = self.hn.index(nic)
+                set_link(ipr, index, True)
+                change_address(ipr, "add", index, address)
+                change_address(ipr, "add", index, address6)
+            eth0 = self.hn.index("eth0")
+            change_route(ipr, "add", "0.0.0.0/0", oif=eth0, gateway=GATEWAY)
+            change_route(ipr, "add", "::/0", oif=eth0, gateway=GATEWAY6)
+            self.hn.sysctl("net/ipv6/conf/venet0/addr_gen_mode", 1)
+            up_without_arp(ipr, self.hn.index("venet0"))
+
+    def _configure_client(self) -> None:
+        eth0 = self.client.index("eth0")
+        with self.client.ipr() as ipr:
+            set_link(ipr, eth0, True)
+            for cidr in (f"{CLIENT}/24", f"{GATEWAY}/24", f"{CLIENT6}/64", f"{GATEWAY6}/64"):
+                change_address(ipr, "add", eth0, cidr)
+            for cidr in (f"{BEYOND}/32", f"{BEYOND6}/128"):
+                change_address(ipr, "add", 1, cidr)
+
+    def _configure_venet(self) -> None:
+        """Send what comes from VEs to the HN, always, and what comes from the HN to a VE, or nowhere."""
+        hn = self.venet.index("hn")
+        with self.venet.ipr() as ipr:
+            up_without_arp(ipr, hn)
+            for family, everything in ((2, "0.0.0.0/0"), (10, "::/0")):
+                ipr.rule("add", family=family, priority=100, iifname="hn", table=MAIN)
+                ipr.rule("add", family=family, priority=200, table=VENET_TABLE)
+                change_route(ipr, "add", everything, oif=hn, table=VENET_TABLE)
+                change_route(ipr, "add", everything, type="blackhole", family=family)

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The stand-in for vzctl 4.11: same order of events, same environment for action scripts, same exit statuses."""
+
+from __future__ import annotations
+
+import re
+from typing import Callable, Optional
+
+from tests.lab.actions import (
+    CONF_DIR,
+    PATH,
+    Failed,
+    Result,
+    Streams,
+    command,
+    is_mounted,
+    locked,
+    mount_fs,
+    run_script,
+    umount_fs,
+)
+from tests.lab.node import ExampleNode
+from tests.lab.ve import VE, addresses_in
+from tests.lab.vznet import VEIP_DIR, net_add, net_del
+
+NOT_MOUNTED, RUNNING, NO_PRIVATE = 40, 32, 43
+
+Pause = Optional[Callable[[], object]]
+
+
+class Vzctl4:
+    """Act on the VEs of a node; `stdout` is a descriptor for what scripts print, else it is in the Result."""
+
+    def __init__(self, node: ExampleNode, stdout: int | None = None) -> None:
+        self.node = node
+        self.stdout = stdout
+
+    def start(
+        self, ctid: str, *, skip_hooks: bool = False, before_network: Pause = None, skip_remount: bool = False
+    ) -> Result:
+        """Start a VE; `before_network` is called between the mount scripts and the network set-up."""
+
+        def body(ve: VE, streams: Streams) -> None:
+            if ve.running:
+                raise Failed(RUNNING, "Container is already running")
+            self._prepare_fs(ve, streams, skip_hooks, skip_remount)
+            if before_network:
+                before_network()
+            ve.boot()
+            addresses = addresses_in(self.node.hn.read(ve.conf))
+            for address in addresses:
+                ve.add_address(address)
+            net_add(self.node.hn, ctid, addresses, starting=True)
+
+        return self._command(ctid, body)
+
+    def stop(
+        self, ctid: str, *, skip_hooks: bool = False, before_umount: Pause = None, before_network: Pause = None
+    ) -> Result:
+        """Stop a VE; the pauses are between its end and the network clean-up, and before the umount scripts."""
+
+        def body(ve: VE, streams: Streams) -> None:
+            if not ve.running:
+                streams.say("Unable to stop: container is not running")
+                return
+            ve.kill()
+            if before_network:
+                before_network()
+            net_del(self.node.hn, ctid, self._published(ctid), stopping=True)
+            if before_umount:
+                before_umount()
+            self._umount(ctid, streams, skip_hooks)
+
+        return self._command(ctid, body)
+
+    def restart(self, ctid: str) -> Result:
+        """Stop and start a VE in full."""
+        stopped = self.stop(ctid)
+        return stopped if stopped.rc else self.start(ctid)
+
+    def mount(self, ctid: str) -> Result:
+        """Mount a VE's file system."""
+
+        def body(ve: VE, streams: Streams) -> None:
+            if not is_mounted(self.node.hn, ctid):
+                self._mount(ctid, streams)
+
+        return self._command(ctid, body)
+
+    def umount(self, ctid: str) -> Result:
+        """Unmount a stopped VE's file system."""
+
+        def body(ve: VE, streams: Streams) -> None:
+            if ve.running:
+                raise Failed(RUNNING, "Container is running -- stop it first")
+            if not is_mounted(self.node.hn, ctid):
+                raise Failed(NOT_MOUNTED, "CT is not mounted")
+            self._umount(ctid, streams)
+
+        return self._command(ctid, body)
+
+    def ipadd(self, ctid: str, ip: str, save: bool = False) -> Result:
+        """Do `set --ipadd`: no action script, the config is written last."""
+
+        def body(ve: VE, streams: Streams) -> None:
+            if ve.running:
+                ve.add_address(ip)
+                net_add(self.node.hn, ctid, [ip], starting=False)
+            if save:
+                self._save(ve, [*self._configured(ve), ip])
+
+        return self._command(ctid, body)
+
+    def ipdel(self, ctid: str, ip: str, save: bool = False) -> Result:
+        """Do `set --ipdel`: no action script, the config is written last."""
+
+        def body(ve: VE, streams: Streams) -> None:
+            if ve.running:
+                net_del(self.node.hn, ctid, [ip], stopping=False)
+                ve.del_address(ip)
+            if save:
+                self._save(ve, [each for each in self._configured(ve) if each != ip])
+
+        return self._command(ctid, body)
+
+    def add_ve(self, ctid: str, *addresses: str, uplink: str | None = None, extra: str = "") -> VE:
+        """Create a VE and start it; an AssertionError tells what a script said when it vetoes."""
+        ve = self.node.create_ve(ctid, addresses, uplink, extra)
+        result = self.start(ctid)
+        assert result.rc == 0, result
+        return ve
+
+    # -- parts ------------------------------------------------------------------------------
+
+    def _command(self, ctid: str, body: Callable[[VE, Streams], None]) -> Result:
+        def locked_body(streams: Streams) -> None:
+            with locked(self.node.hn, ctid):
+                body(self.node.ve(ctid), streams)
+
+        return command(locked_body, self.stdout)
+
+    def _prepare_fs(self, ve: VE, streams: Streams, skip_hooks: bool, skip_remount: bool) -> None:
+        """Mount for a start; a file system left mounted is unmounted first, and stays so if a script fails."""
+        if not self.node.hn.exists(f"/vz/private/{ve.ctid}"):
+            raise Failed(NO_PRIVATE, f"Container private area /vz/private/{ve.ctid} does not exist")
+        if is_mounted(self.node.hn, ve.ctid) and not skip_remount:
+            try:
+                self._umount(ve.ctid, streams, skip_hooks)
+            except Failed as failure:
+                streams.say(str(failure))
+        if not is_mounted(self.node.hn, ve.ctid):
+            self._mount(ve.ctid, streams, skip_hooks)
+
+    def _mount(self, ctid: str, streams: Streams, skip_hooks: bool = False) -> None:
+        """Run the global script first at each step; a veto after mounting unmounts without umount scripts."""
+        if not skip_hooks:
+            self._hooks(["vps.premount", f"{ctid}.premount"], ctid, streams)
+        mount_fs(self.node.hn, ctid)
+        if skip_hooks:
+            return
+        try:
+            self._hooks(["vps.mount", f"{ctid}.mount"], ctid, streams)
+        except Failed:
+            umount_fs(self.node.hn, ctid)
+            raise
+
+    def _umount(self, ctid: str, streams: Streams, skip_hooks: bool = False) -> None:
+        """Run the VE's own script first at each step; a failed umount script leaves all mounted."""
+        if not skip_hooks:
+            self._hooks([f"{ctid}.umount", "vps.umount"], ctid, streams)
+        umount_fs(self.node.hn, ctid)
+        if not skip_hooks:
+            self._hooks([f"{ctid}.postumount", "vps.postumount"], ctid, streams)
+
+    def _hooks(self, names: list[str], ctid: str, streams: Streams) -> None:
+        for name in names:
+            run_script(self.node.hn, f"{CONF_DIR}/{name}", environment(ctid), streams)
+
+    def _published(self, ctid: str) -> list[str]:
+        file = f"{VEIP_DIR}/{ctid}"
+        return self.node.hn.read(file).split() if self.node.hn.exists(file) else []
+
+    def _configured(self, ve: VE) -> list[str]:
+        return addresses_in(self.node.hn.read(ve.conf))
+
+    def _save(self, ve: VE, addresses: list[str]) -> None:
+        """Replace the IP_ADDRESS line as vzctl does: a new file under the old name."""
+        line = f'IP_ADDRESS="{" ".join(addresses)}"'
+        text, replaced = re.subn(r"^IP_ADDRESS=.*$", line, self.node.hn.read(ve.conf), count=1, flags=re.MULTILINE)
+        self.node.hn.write(f"{ve.conf}.tmp", text if replaced else f"{text}{line}\n")
+        self.node.hn.path(f"{ve.conf}.tmp").rename(self.node.hn.path(ve.conf))
+
+
+def environment(ctid: str) -> list[str]:
+    """Return the environment of an action script, PATH twice, as vzctl 4 builds it."""
+    return [
+        "HOME=/",
+        "TERM=linux",
+        f"PATH={PATH}",
+        f"VEID={ctid}",
+        f"VE_CONFFILE={CONF_DIR}/{ctid}.conf",
+        f"PATH={PATH}",
+    ]
