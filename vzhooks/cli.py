@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
 from vzhooks import __version__, host, log
 from vzhooks.errors import DONE, DRIFT, FAILED, VzhooksError
@@ -46,6 +47,13 @@ def parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="print one JSON object")
     status.set_defaults(run=cmd_status)
 
+    harden = commands.add_parser("harden", help="let each of the node's own addresses be answered by its own NIC")
+    how = harden.add_mutually_exclusive_group()
+    how.add_argument("--check", action="store_true", help="change nothing; exit 3 where the node is soft")
+    how.add_argument("--undo", action="store_true", help="restore the values found before, and do not harden again")
+    harden.add_argument("--force", action="store_true", help="even where addresses would go unanswered")
+    harden.set_defaults(run=cmd_harden)
+
     install = commands.add_parser("install", help="put the hook scripts where vzctl looks")
     install.add_argument("--destdir", default="", metavar="D", help="install below this directory, for packagers")
     install.set_defaults(run=cmd_install)
@@ -63,10 +71,12 @@ def parser() -> argparse.ArgumentParser:
 
 def cmd_resync(args: argparse.Namespace) -> int:
     """Make found equal wanted; print the changes."""
-    from vzhooks import reconcile
+    from vzhooks import follow
+    from vzhooks.apply import shell
     report = _reconcile(args.ctids, args.dry_run)
     for op in report.ops:
-        print(reconcile.shell(op))
+        print(shell(op))
+    follow.announce_moved(report)
     for text in [*_problem_lines(report), *(f.text for f in report.failures)]:
         print(f"vzhooks resync: {text}", file=sys.stderr)
     done = "would be made" if args.dry_run else "made"
@@ -85,11 +95,28 @@ def cmd_status(args: argparse.Namespace) -> int:
     return DRIFT if report.ops else DONE
 
 
-def _reconcile(ctids: list[str], dry_run: bool):
+def cmd_harden(args: argparse.Namespace) -> int:
+    """Harden the HN's own ARP, give it back, or tell whether it is soft."""
+    from vzhooks import follow
+    from vzhooks.apply import shell
+    from vzhooks.model import Sysctl
+    report = _reconcile([], args.check, harden="off" if args.undo else "on", force=args.force)
+    soft = [op for op in report.ops if isinstance(op.item, Sysctl)]
+    for op in soft:
+        print(shell(op))
+    follow.announce_moved(report)
+    for text in [*(p.text for p in report.problems if not p.ctid), *(f.text for f in report.failures)]:
+        print(f"vzhooks harden: {text}", file=sys.stderr)
+    if args.check and soft:
+        return DRIFT
+    return FAILED if report.failures or any(p.refuses and not p.ctid for p in report.problems) else DONE
+
+
+def _reconcile(ctids: list[str], dry_run: bool, **more: Any):
     from vzhooks import ini, reconcile
     paths = Paths()
     chosen = frozenset(host.check_ctid(c) for c in ctids) or None
-    return reconcile.run(paths, ini.load(paths), reconcile.Request(ctids=chosen, dry_run=dry_run))
+    return reconcile.run(paths, ini.load(paths), reconcile.Request(ctids=chosen, dry_run=dry_run, **more))
 
 
 def _problem_lines(report) -> list[str]:

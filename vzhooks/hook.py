@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from vzhooks import host, ini, log, reconcile
+from vzhooks import follow, host, ini, log, reconcile
 from vzhooks.census import Event
 from vzhooks.errors import DONE, FAILED, VzhooksError
 from vzhooks.host import Paths
@@ -76,9 +76,12 @@ def _mount(ctid: str, conffile: str, paths: Paths) -> int:
     status = _end(ctid, refusals, assigned, settings)
     if status:
         _give_back(paths, settings, ctid)
-    else:
-        _note("mount", ctid, report)
-    return status
+        return status
+    _note("mount", ctid, report)
+    follow.announce_moved(report)
+    if any(w.ve.ctid == ctid and w.uplink for w in report.ways):
+        follow.after_mount(paths, ctid)
+    return DONE
 
 
 def _reconcile(paths: Paths, settings: Settings, ctid: str, conffile: str) -> Report:

@@ -38,6 +38,8 @@ _PATHS = {
     "ini": "/etc/vz/vzhooks.ini",
     "good_ini": "/var/lib/vzhooks/vzhooks.ini.good",
     "tables": "/var/lib/vzhooks/tables.json",
+    "harden": "/var/lib/vzhooks/harden.json",
+    "sysctl_d": "/etc/sysctl.d/90-vzhooks.conf",
     "ves": "/run/vzhooks/ves.json",
     "lock": "/run/vzhooks/lock",
     "vz_conf": "/etc/vz/vz.conf",

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from vzhooks import ini, reconcile, records
 from vzhooks.errors import HostError, SettingsError
+from vzhooks.harden import OFF
 from vzhooks.host import Paths
 from vzhooks.model import PROTOCOL
 from vzhooks.reconcile import Request
@@ -124,7 +125,7 @@ def _empty_kernel(paths: Paths, force: bool) -> Iterator[str]:
     if running and not force:
         raise HostError(f"VEs with an uplink run ({', '.join(running)}) and would fall to main's routes; "
                         "stop them, or give --force")
-    report = reconcile.run(paths, settings, Request(empty=True))
+    report = reconcile.run(paths, settings, Request(empty=True, harden=OFF))
     if report.failures:
         raise HostError("; ".join(f.text for f in report.failures))
     yield f"removed {len(report.ops)} rules, routes and guard entries"

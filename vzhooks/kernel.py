@@ -11,13 +11,15 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import select
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Callable
 
 from vzhooks import lean
 from vzhooks.errors import HostError, KernelError
-from vzhooks.model import MAIN, PROTOCOL, Gateway, Nic, Route, Rule
+from vzhooks.model import MAIN, PROTOCOL, Gateway, Item, Nic, Proxy, Route, Rule
 from vzhooks.plan import ADD, DELETE, Op
 from vzhooks.policy import BAND, Facts
 from vzhooks.roles import is_lan
@@ -25,6 +27,10 @@ from vzhooks.roles import is_lan
 IPRoute: Any = lean.iproute()
 NetlinkError = importlib.import_module("pyroute2.netlink.exceptions").NetlinkError
 
+IPRSocket: Any = importlib.import_module("pyroute2.netlink.rtnl.iprsocket").IPRSocket
+
+RTMGRP_ROUTES = 0x40 | 0x400  # include/uapi/linux/rtnetlink.h: RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE
+MIN_PAUSE_S = 0.02
 NLM_F_DUMP_INTR = 0x10  # include/uapi/linux/netlink.h
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 # include/uapi/linux/fib_rules.h, rtnetlink.h, if.h
@@ -32,6 +38,7 @@ FR_ACT_TO_TBL, FR_ACT_UNREACHABLE = 1, 7
 RTN_UNICAST, RTN_UNREACHABLE = 1, 7
 IFF_UP, IFF_LOOPBACK, IFF_POINTOPOINT, IFF_LOWER_UP = 1, 8, 16, 1 << 16
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
+NTF_PROXY = 8  # include/uapi/linux/neighbour.h
 NO_SUPPRESS = 0xFFFFFFFF
 # A rule dump resumes by index, so beyond one 32 KB buffer (about 450 rules) it can miss rules while
 # others are deleted, and the kernel does not flag it: such a dump counts only when it repeats.
@@ -143,6 +150,19 @@ class Kernel:
                          for m in self._dump_routes(af, proto=PROTOCOL)
                          if m["proto"] == PROTOCOL and _table(m) != MAIN)
 
+    def proxies(self, wanted: Iterable[Item]) -> frozenset[Proxy]:
+        """Return the published addresses that carry our mark, and those wanted whoever published them.
+
+        neighbour.c keeps a protocol for proxy entries since Linux 5.0; vzctl removes its own at stop.
+        """
+        found = set()
+        for family, af in self._families.items():
+            for m in self._ip.neigh("dump", dump_filter=lambda m: True, family=af, flags=NTF_PROXY):
+                proxy = Proxy(family, m.get("NDA_DST"), self._names.get(m["ifindex"], ""))
+                if m["family"] == af and (m.get("NDA_PROTOCOL") == PROTOCOL or proxy in wanted):
+                    found.add(proxy)
+        return frozenset(found)
+
     def stranger(self, table: int) -> str:
         """Return what others have in a table, or which rule of theirs looks it up; "" for nothing.
 
@@ -173,13 +193,15 @@ class Kernel:
         return Route(family, _table(m), dst, dev, m.get("RTA_GATEWAY") or "", m.get("RTA_PRIORITY") or 0)
 
     def apply(self, op: Op) -> None:
-        """Carry out one op on a rule or route.
+        """Carry out one op on a rule, route or proxy neighbour.
 
-        A rule or route that is there (gone) already when it is to be added (deleted) counts as done.
+        One that is there (gone) already when it is to be added (deleted) counts as done.
         Raises KernelError naming the op as ip(8) would.
         """
         try:
-            if isinstance(op.item, Rule):
+            if isinstance(op.item, Proxy):
+                self._apply_proxy(op.verb, op.item)
+            elif isinstance(op.item, Rule):
                 self._ip.rule("del" if op.verb == DELETE else "add", **_rule_request(op.item))
             else:
                 assert isinstance(op.item, Route)
@@ -188,11 +210,48 @@ class Kernel:
             if not _is_done(op, _errno(error)):
                 raise KernelError(f"{op.item}: {op.verb}: {os.strerror(_errno(error))}") from None
 
-    def _apply_route(self, verb: str, route: Route) -> None:
-        index = self._indexes.get(route.dev, 0)
-        if route.dev and not index:
+    def _apply_proxy(self, verb: str, proxy: Proxy) -> None:
+        self._ip.neigh("del" if verb == DELETE else "add", family=FAMILIES[proxy.family], dst=proxy.address,
+                       ifindex=self._index(proxy.dev), flags=NTF_PROXY, protocol=PROTOCOL)
+
+    def _index(self, dev: str) -> int:
+        if dev not in self._indexes:
             raise OSError(errno.ENODEV, "no device")
+        return self._indexes[dev]
+
+    def _apply_route(self, verb: str, route: Route) -> None:
+        index = self._index(route.dev) if route.dev else 0
         self._ip.route({ADD: "add", DELETE: "del"}.get(verb, "replace"), **_route_request(route, index))
+
+
+def wait_for_route(addresses: frozenset[str], timeout_s: float) -> bool:
+    """Wait until main has a host route on the VEs' side for one of the addresses; tell whether it came.
+
+    Route events only wake us, and the routes are read: an event may be lost (ENOBUFS), a route not.
+    """
+    deadline = time.monotonic() + timeout_s
+    events = IPRSocket(groups=RTMGRP_ROUTES)
+    try:
+        events.bind(groups=RTMGRP_ROUTES)
+        while time.monotonic() < deadline:
+            with Kernel() as kernel:
+                if kernel.facts().local & addresses:
+                    return True
+            time.sleep(MIN_PAUSE_S)
+            select.select([events.fileno()], [], [], max(0.0, deadline - time.monotonic()))
+            _drain(events)
+        return False
+    finally:
+        events.close()
+
+
+def _drain(events: Any) -> None:
+    try:
+        while select.select([events.fileno()], [], [], 0)[0]:
+            os.read(events.fileno(), 1 << 16)
+    except OSError as error:
+        if error.errno != errno.ENOBUFS:
+            raise KernelError(f"route events: {os.strerror(_errno(error))}") from None
 
 
 def _may_hold_ves(nic: Nic, nics: dict[str, Nic]) -> bool:

@@ -174,5 +174,28 @@ class Skeleton:
     fingerprint: str
 
 
-Item = Union[Rule, Route, Element, Skeleton]
+@dataclass(frozen=True)
+class Proxy:
+    """Hold one published address: who-has and solicitations for it are answered on `dev`."""
+
+    family: int
+    address: str
+    dev: str
+
+    def __str__(self) -> str:
+        return f"proxy {self.address} dev {self.dev} protocol {PROTOCOL}"
+
+
+@dataclass(frozen=True)
+class Sysctl:
+    """Hold one value under /proc/sys; the key has slashes, since device names may hold dots."""
+
+    key: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}"
+
+
+Item = Union[Rule, Route, Element, Skeleton, Proxy, Sysctl]
 """One thing that is or should be in the kernel."""

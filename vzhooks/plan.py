@@ -2,7 +2,8 @@
 """Say what to change: wanted and found in, ordered ops out. Pure.
 
 The order closes before it opens and adds before it deletes, so that a crash after any op leaves no
-packet a wrong way: guard, tables (last resort first), rules; then rules, routes and guard away.
+packet a wrong way: guard, tables (last resort first), rules, published addresses, sysctls (without
+the own-address rules some of the HN's addresses would go unanswered); then the same in reverse away.
 Only what lies in the scope is ever deleted, and found holds only what carries our marks.
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from vzhooks.guard import VE_SETS
-from vzhooks.model import Element, Item, Route, Rule, Skeleton, length_of
+from vzhooks.model import Element, Item, Proxy, Route, Rule, Skeleton, Sysctl, length_of
 from vzhooks.policy import FROM_VE, TO_VE, UNASSIGNED
 
 ADD, REPLACE, DELETE = "add", "replace", "delete"
@@ -45,6 +46,8 @@ def address_of(item: Item) -> str:
     """Return the VE address that an item serves, "" for an item of the node."""
     if isinstance(item, Rule) and item.priority in (TO_VE, FROM_VE, UNASSIGNED):
         return (item.dst or item.src).partition("/")[0]
+    if isinstance(item, Proxy):
+        return item.address
     if isinstance(item, Element) and item.set in VE_SETS:
         return item.value[0]
     return ""
@@ -57,10 +60,11 @@ def diff(wanted: Set[Item], found: Set[Item], scope: Scope = ALL) -> tuple[Op, .
         return _with_new_guard(wanted, found, scope)
     add = [i for i in wanted - found if scope.covers(i)]
     delete = [i for i in found - wanted if scope.covers(i)]
-    held = {i.key for i in found if isinstance(i, Route)}
-    replaced = {i.key for i in add if isinstance(i, Route)}
-    ops = [Op(REPLACE if isinstance(i, Route) and i.key in held else ADD, i) for i in sorted(add, key=_order)]
-    gone = [i for i in delete if not (isinstance(i, Route) and i.key in replaced)]
+    held = {i.key for i in found if isinstance(i, (Route, Sysctl))}
+    replaced = {i.key for i in add if isinstance(i, (Route, Sysctl))}
+    ops = [Op(REPLACE if isinstance(i, (Route, Sysctl)) and i.key in held else ADD, i)
+           for i in sorted(add, key=_order)]
+    gone = [i for i in delete if not (isinstance(i, (Route, Sysctl)) and i.key in replaced)]
     return (*ops, *(Op(DELETE, i) for i in sorted(gone, key=_order, reverse=True)))
 
 
@@ -94,5 +98,8 @@ def _order(item: Item) -> tuple:
         # The last resort first, then networks by falling length, the default by the gateway last.
         length = 0 if item.dst == "default" else length_of(item.dst)
         return (2, bool(item.dev), -length, item.family, item.table, item.dst, item.metric)
-    assert isinstance(item, Rule)
+    if isinstance(item, Proxy):
+        return (4, item.family, item.address, item.dev)
+    if isinstance(item, Sysctl):
+        return (5, item.key)
     return (3, item.priority, item.family, str(item))

@@ -24,6 +24,7 @@ from vzhooks.model import (
     Item,
     Nic,
     Problem,
+    Proxy,
     Route,
     Rule,
     Uplink,
@@ -160,7 +161,8 @@ def wanted(settings: Settings, facts: Facts, ves: Iterable[Ve], tables: Mapping[
            occupied: Mapping[str, str], keep: bool = False) -> Wanted:
     """Return all that should be in the kernel.
 
-    tables: number by key; occupied: key -> whose routes are there; keep: also with no assigned VE.
+    tables: number by key; occupied: key -> whose routes are there; keep: the own-address rules also
+    with no assigned VE, since the node's ARP is hardened.
     """
     own = {a for n in facts.nics.values() for a in n.owns}
     ways, problems = [], []
@@ -172,11 +174,11 @@ def wanted(settings: Settings, facts: Facts, ves: Iterable[Ve], tables: Mapping[
         problems += notes
         problems += [Problem(ve.ctid, way.why, refuses)] if way.why and way.why != BLOCK else []
     closed = bool(settings.reserved) or settings.unassigned == "block"
-    if not (keep or closed or any(w.state != "unassigned" for w in ways)):
-        return Wanted(frozenset(), tuple(ways), tuple(problems))
-    items = [*_tables(ways, facts, tables), *_ve_rules(ways, facts, tables, closed),
-             *_closed_rules(facts.nics, closed), *_own(facts, settings, tables),
-             *_guard(ways, facts, settings, closed)]
+    engaged = closed or any(w.state != "unassigned" for w in ways)
+    items: list[Item] = [*_own(facts, settings, tables)] if engaged or keep else []
+    if engaged:
+        items += [*_tables(ways, facts, tables), *_ve_rules(ways, facts, tables, closed), *_proxies(ways, facts),
+                  *_closed_rules(facts.nics, closed), *_guard(ways, facts, settings, closed)]
     possible = frozenset(i for i in items if getattr(i, "family", 4) in facts.families)
     return Wanted(possible, tuple(ways), tuple(problems))
 
@@ -250,6 +252,18 @@ def _ve_rules(ways: Iterable[Way], facts: Facts, tables: Mapping[str, int], clos
                 yield Rule(family, FROM_VE, src=prefix, unreachable=True)
             elif closed:
                 yield Rule(family, UNASSIGNED, MAIN, src=prefix)
+
+
+def _proxies(ways: Iterable[Way], facts: Facts) -> Iterable[Proxy]:
+    """Publish on its uplink what vzctl has routed; vzctl itself does not where that NIC has no address.
+
+    Not before there is a route: vzctl asks the LAN at start whether somebody has the address.
+    """
+    for way in ways:
+        nic = facts.nics.get(way.uplink.device) if way.uplink else None
+        for address in way.ve.addresses if nic and nic.up else ():
+            if nic and address in facts.local:
+                yield Proxy(family_of(address), address, nic.name)
 
 
 def _local(ways: Iterable[Way], facts: Facts) -> frozenset[str]:

@@ -7,17 +7,19 @@ change, so that a crash at any step leaves nothing in the kernel that no note ex
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
 
-from vzhooks import census, guard, host, nft, plan, policy, records, tables
+from vzhooks import census, harden, host, nft, plan, policy, records, sysctl, tables
+from vzhooks.apply import Failure, apply
 from vzhooks.census import Event, Reading
-from vzhooks.errors import InputError, VzhooksError
+from vzhooks.errors import HostError, InputError
+from vzhooks.harden import Outcome
 from vzhooks.host import Paths
-from vzhooks.model import Element, Problem, Route, Rule, Skeleton
-from vzhooks.plan import ADD, DELETE, Op, Scope
+from vzhooks.model import Element, Problem, Rule, Sysctl
+from vzhooks.plan import DELETE, Op, Scope
 from vzhooks.policy import Facts, Wanted, Way
 from vzhooks.records import Records
 from vzhooks.settings import Settings
@@ -28,13 +30,16 @@ from vzhooks.vzconf import VeConfig
 class Request:
     """Say what a run is about: some VEs (None for the node), a hook's event, and whether to change.
 
-    empty: the wanted state is nothing, as for uninstall; wait_s: for the lock.
+    harden: "on" or "off" where the operator asks for it, force: even where it leaves addresses
+    unanswered; empty: the wanted state is nothing, as for uninstall; wait_s: for the lock.
     """
 
     ctids: frozenset[str] | None = None
     event: Event | None = None
     conffile: str = ""
     dry_run: bool = False
+    harden: str = ""
+    force: bool = False
     empty: bool = False
     wait_s: float = 10.0
 
@@ -45,22 +50,20 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Failure:
-    """Tell which op failed and why; `opens` where the VE's way may not be closed without it."""
-
-    text: str
-    opens: bool
-
-
-@dataclass(frozen=True)
 class Report:
-    """Tell what a run found: ops made (or to make), ways of the VEs, problems, and what failed."""
+    """Tell what a run found: ops made (or to make), ways of the VEs, problems, and what failed.
+
+    moved: (address, device) of what neighbours must hear about; routed: addresses that main has a
+    host route for on the VEs' side.
+    """
 
     ops: tuple[Op, ...] = ()
     ways: tuple[Way, ...] = ()
     problems: tuple[Problem, ...] = ()
     failures: tuple[Failure, ...] = ()
     tables: Mapping[str, int] = field(default_factory=dict)
+    moved: tuple[tuple[str, str], ...] = ()
+    routed: frozenset[str] = frozenset()
 
 
 def run(paths: Paths, settings: Settings, request: Request) -> Report:
@@ -126,16 +129,20 @@ class _Run:
         found = rules | self.kernel.routes() | nft.found()
         count = self._census(facts)
         numbers, occupied = self._tables(facts, count, found)
-        wanted = self._wanted(facts, count, numbers, occupied)
+        hard, current = self._harden(facts, count)
+        wanted = self._wanted(facts, count, numbers, occupied, hard)
+        found |= self.kernel.proxies(wanted.items)
+        found |= {Sysctl(s.key, current[s.key]) for s in hard.wanted}
         # The first use, and the end of the last, concern all VEs of the node.
         scope = self._scope(count) if found and wanted.items else plan.ALL
-        ops = plan.diff(wanted.items, found, scope)
-        problems = (*count.problems, *wanted.problems, *_in_the_way(strangers, bool(rules)))
+        ops = plan.diff(wanted.items | hard.wanted, found, scope)
+        problems = (*count.problems, *wanted.problems, *hard.problems, *_in_the_way(strangers, bool(rules)))
         if self.request.dry_run:
             return Report(ops, wanted.ways, problems, tables=numbers)
         _save(self.paths, self.known, count.records, self.request)
-        self._save_tables(numbers)
-        return Report(ops, wanted.ways, problems, tuple(apply(ops, self.kernel)), numbers)
+        self._save_node(numbers, hard)
+        failures = tuple(apply(ops, self.kernel))
+        return Report(ops, wanted.ways, problems, failures, numbers, _moved(ops, facts), facts.local)
 
     def _census(self, facts: Facts) -> census.Census:
         roots = {c.ctid: c.root for c in self.configs.values() if isinstance(c, VeConfig) and c.root}
@@ -157,11 +164,19 @@ class _Run:
         occupied = {key: taken(number) for key, number in pinned.items()}
         return numbers, {key: why for key, why in occupied.items() if why}
 
+    def _harden(self, facts: Facts, count: census.Census) -> tuple[Outcome, dict[str, str]]:
+        self._before = before = records.load_hardening(self.paths.harden)
+        assigned = any(ve.uplink or self.settings.unassigned not in ("main", "block") for ve in count.ves)
+        current = sysctl.read({*harden.keys(facts.nics), *before.former})
+        auto = assigned and self.settings.arp == "auto"
+        return harden.decide(before, self.request.harden, auto, self.request.force, facts.nics, current), current
+
     def _wanted(self, facts: Facts, count: census.Census, numbers: Mapping[str, int],
-                occupied: Mapping[str, str]) -> Wanted:
+                occupied: Mapping[str, str], hard: Outcome) -> Wanted:
         if self.request.empty:
             return Wanted(frozenset(), (), ())
-        return policy.wanted(self.settings, facts, count.ves, numbers, occupied)
+        keep = hard.hardening.mode == harden.ON
+        return policy.wanted(self.settings, facts, count.ves, numbers, occupied, keep)
 
     def _scope(self, count: census.Census) -> Scope:
         """Limit the run to the VEs named, by their old and new addresses."""
@@ -173,10 +188,42 @@ class _Run:
         others = {a for c, r in count.records.items() if c not in ctids for a in r.addresses}
         return Scope(frozenset(mine - others))
 
-    def _save_tables(self, numbers: Mapping[str, int]) -> None:
+    def _save_node(self, numbers: Mapping[str, int], hard: Outcome) -> None:
         kept = {**self._recorded, **numbers}
         if kept != self._recorded:
             records.save_tables(self.paths.tables, kept)
+        if hard.hardening != self._before:
+            records.save_hardening(self.paths.harden, hard.hardening)
+        if hard.hardening.mode == harden.ON:
+            _persist(self.paths.sysctl_d, harden.drop_in(hard.wanted))
+        elif self._before.mode == harden.ON:
+            _persist(self.paths.sysctl_d, "")
+
+
+def _persist(path: str, text: str) -> None:
+    """Let a file of ours hold this text, or be gone."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            if file.read() == text:
+                return
+    except FileNotFoundError:
+        pass
+    except (OSError, UnicodeDecodeError) as error:
+        raise HostError(f"{path}: cannot be read ({error}); remove it and run `vzhooks harden`") from None
+    if text:
+        records.replace(path, text, 0o644)
+    elif os.path.exists(path):
+        os.unlink(path)
+
+
+def _moved(ops: tuple[Op, ...], facts: Facts) -> tuple[tuple[str, str], ...]:
+    """Return what neighbours must hear about: routed VE addresses, and the HN's own that changed ways."""
+    added = [op.item for op in ops if op.verb != DELETE]
+    exits = [i.value for i in added if isinstance(i, Element) and i.set.startswith("exits")]
+    ways = {i.src.partition("/")[0] for i in added if isinstance(i, Rule) and i.priority == policy.OWN_LAN}
+    hard = {i.key.split("/")[3] for i in added if isinstance(i, Sysctl)}
+    own = [(a, n.name) for n in facts.nics.values() for a in n.owns if a in ways or n.name in hard]
+    return tuple((a, d) for a, d in exits if a in facts.local) + tuple(own)
 
 
 def _in_the_way(strangers: tuple[str, ...], ours: bool) -> list[Problem]:
@@ -184,47 +231,3 @@ def _in_the_way(strangers: tuple[str, ...], ours: bool) -> list[Problem]:
     band = f"{policy.BAND[0]}-{policy.BAND[-1]}"
     return [Problem("", f"another's rule stands within the priorities {band} of vzhooks: {s}; "
                     "give that rule another priority", not ours) for s in strangers]
-
-
-def apply(ops: tuple[Op, ...], kernel) -> list[Failure]:
-    """Carry out ops in order, going on after one that fails; return what failed.
-
-    Neighbouring changes of the guard go in one transaction.
-    """
-    failures = []
-    for is_guard, together in groupby(ops, key=lambda op: isinstance(op.item, (Skeleton, Element))):
-        group = tuple(together)
-        for step in (group,) if is_guard else ((op,) for op in group):
-            try:
-                nft.load(guard_text(step)) if is_guard else kernel.apply(*step)
-            except VzhooksError as error:
-                failures.append(Failure(str(error), _opens(step[0])))
-    return failures
-
-
-def _opens(op: Op) -> bool:
-    """Tell whether a failed op weakens a layer; a route by a device that just went down only cuts off."""
-    return op.verb != DELETE and not (isinstance(op.item, Route) and op.item.dev)
-
-
-def guard_text(ops: tuple[Op, ...]) -> str:
-    """Return the nft(8) transaction for ops that concern the guard alone."""
-    add = [op.item for op in ops if op.verb == ADD and isinstance(op.item, Element)]
-    delete = [op.item for op in ops if op.verb == DELETE and isinstance(op.item, Element)]
-    skeletons = [op for op in ops if isinstance(op.item, Skeleton)]
-    if not skeletons:
-        return guard.changes(add, delete)
-    return guard.remove() if skeletons[0].verb == DELETE else guard.full(add)
-
-
-def shell(op: Op) -> str:
-    """Return an op as the ip(8) or nft(8) command it equals."""
-    if isinstance(op.item, Skeleton):
-        verb = "delete" if op.verb == DELETE else "add"
-        return "nft " + " \\; ".join(f"{verb} table {family} {guard.NAME}" for family in guard.FAMILIES)
-    if isinstance(op.item, Element):
-        return f"nft {op.verb} element {guard.place(op.item.set)} '{{ {guard.element_text(op.item)} }}'"
-    assert isinstance(op.item, (Rule, Route))
-    kind = "rule" if isinstance(op.item, Rule) else "route"
-    verb = "del" if op.verb == DELETE else op.verb
-    return f"ip {'-6 ' if op.item.family == 6 else ''}{kind} {verb} {op.item}"

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from vzhooks.errors import HostError
+from vzhooks.harden import Hardening
 
 STARTING, RUNNING, STOPPING = "starting", "running", "stopping"
 
@@ -57,6 +58,20 @@ def load_tables(path: str) -> dict[str, int]:
 def save_tables(path: str, tables: Mapping[str, int]) -> None:
     """Replace the table numbers."""
     _save(path, dict(sorted(tables.items())))
+
+
+def load_hardening(path: str) -> Hardening:
+    """Return what was decided about hardening; raises HostError as `load_ves`."""
+    data = _load(path)
+    try:
+        return Hardening(**data)
+    except TypeError:
+        raise HostError(f"{path}: not as vzhooks writes it; remove it and run `vzhooks harden`") from None
+
+
+def save_hardening(path: str, hardening: Hardening) -> None:
+    """Replace what was decided about hardening."""
+    _save(path, {"mode": hardening.mode, "former": dict(hardening.former)})
 
 
 def _load(path: str) -> dict:

@@ -7,10 +7,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+from vzhooks.apply import shell
 from vzhooks.model import Ve
 from vzhooks.plan import address_of
 from vzhooks.policy import Way
-from vzhooks.reconcile import Report, shell
+from vzhooks.reconcile import Report
 
 COLUMNS = ("ve", "addresses", "uplink", "device", "state", "why")
 

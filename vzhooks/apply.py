@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Carry out ops one after the other, and say them as the commands they equal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from vzhooks import guard, nft, sysctl
+from vzhooks.errors import VzhooksError
+from vzhooks.model import Element, Proxy, Route, Rule, Skeleton, Sysctl
+from vzhooks.plan import ADD, DELETE, Op
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Tell which op failed and why; `opens` where the VE's way may not be closed without it."""
+
+    text: str
+    opens: bool
+
+
+def apply(ops: tuple[Op, ...], kernel: Any) -> list[Failure]:
+    """Carry out ops in order, going on after one that fails; return what failed.
+
+    Neighbouring changes of the guard go in one transaction.
+    """
+    failures: list[Failure] = []
+    for is_guard, together in groupby(ops, key=lambda op: isinstance(op.item, (Skeleton, Element))):
+        group = tuple(together)
+        for step in (group,) if is_guard else ((op,) for op in group):
+            try:
+                nft.load(guard_text(step)) if is_guard else _apply_one(step[0], kernel, failures)
+            except VzhooksError as error:
+                failures.append(Failure(str(error), _opens(step[0])))
+    return failures
+
+
+def _apply_one(op: Op, kernel: Any, failures: list[Failure]) -> None:
+    if not isinstance(op.item, Sysctl):
+        kernel.apply(op)
+    elif failures:
+        raise VzhooksError(f"{op.item}: not set, since what must stand before it failed; mend that and resync")
+    else:
+        sysctl.write(op.item)
+
+
+def _opens(op: Op) -> bool:
+    """Tell whether a failed op weakens a layer; a route by a device that just went down only cuts off."""
+    harmless = isinstance(op.item, (Proxy, Sysctl)) or (isinstance(op.item, Route) and bool(op.item.dev))
+    return op.verb != DELETE and not harmless
+
+
+def guard_text(ops: tuple[Op, ...]) -> str:
+    """Return the nft(8) transaction for ops that concern the guard alone."""
+    add = [op.item for op in ops if op.verb == ADD and isinstance(op.item, Element)]
+    delete = [op.item for op in ops if op.verb == DELETE and isinstance(op.item, Element)]
+    skeletons = [op for op in ops if isinstance(op.item, Skeleton)]
+    if not skeletons:
+        return guard.changes(add, delete)
+    return guard.remove() if skeletons[0].verb == DELETE else guard.full(add)
+
+
+def shell(op: Op) -> str:
+    """Return an op as the ip(8) or nft(8) command it equals."""
+    if isinstance(op.item, Skeleton):
+        verb = "delete" if op.verb == DELETE else "add"
+        return "nft " + " \\; ".join(f"{verb} table {family} {guard.NAME}" for family in guard.FAMILIES)
+    if isinstance(op.item, Element):
+        return f"nft {op.verb} element {guard.place(op.item.set)} '{{ {guard.element_text(op.item)} }}'"
+    if isinstance(op.item, Sysctl):
+        return f"sysctl -w {op.item}"
+    kind = {Rule: "rule", Route: "route", Proxy: "neigh"}[type(op.item)]
+    verb = "del" if op.verb == DELETE else op.verb
+    return f"ip {'-6 ' if op.item.family == 6 else ''}{kind} {verb} {op.item}"

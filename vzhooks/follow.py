@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Do after a hook what cannot be done in it, without keeping vzctl waiting: bounded, and detached.
+
+vzctl publishes and announces a VE's addresses from all NICs two to seven seconds after the mount
+hook, so what neighbours learn is put right when the VE's route appears, not by a clock. vzctl reads
+the hook's output until every descriptor of it is closed (libvzctl lib/exec.c), and leaks some of its
+own into us: whatever is left behind closes all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from vzhooks import announce, ini, log, reconcile
+from vzhooks.errors import VzhooksError
+from vzhooks.host import Paths
+from vzhooks.reconcile import Report, Request
+
+ROUTE_WAIT_S = 90.0
+"""How long a started VE's route may take; vzctl 4 and OpenVZ 9 need 0.1 to 7 s."""
+REPEAT_S = (0.1, 0.3, 0.6, 1.0, 2.0)
+"""Pauses before each announcement: several, since frames get lost and vzctl's own may come after."""
+
+
+def announce_moved(report: Report) -> None:
+    """Announce at once what a run moved, and some times more from a process of its own."""
+    if report.moved:
+        announce.send(report.moved)
+        detach(lambda: _repeat(lambda: report.moved))
+
+
+def after_mount(paths: Paths, ctid: str) -> None:
+    """Wait, in a process of its own, for the VE's route; then publish and announce by its uplink."""
+    detach(lambda: _follow(paths, ctid))
+
+
+def _follow(paths: Paths, ctid: str) -> None:
+    from vzhooks.kernel import wait_for_route
+    try:
+        settings = ini.load_for_hook(paths)[0]
+        request = Request(ctids=frozenset({ctid}), wait_s=30.0)
+        addresses = _addresses(reconcile.run(paths, settings, Request(request.ctids, dry_run=True)), ctid)
+        if not wait_for_route(addresses, ROUTE_WAIT_S):
+            return
+        # Run again before each announcement: a VE's addresses get their routes one after the other.
+        _repeat(lambda: _places(reconcile.run(paths, settings, request), ctid))
+    except VzhooksError as error:
+        log.say(f"after mount: VE {ctid}: {error}", quiet=True)
+
+
+def _addresses(report: Report, ctid: str) -> frozenset[str]:
+    return frozenset(a for w in report.ways if w.ve.ctid == ctid for a in w.ve.addresses)
+
+
+def _places(report: Report, ctid: str) -> list[tuple[str, str]]:
+    ways = (w for w in report.ways if w.ve.ctid == ctid and w.uplink)
+    return [(a, w.uplink.device) for w in ways if w.uplink for a in w.ve.addresses if a in report.routed]
+
+
+def _repeat(places: Callable[[], Iterable[tuple[str, str]]]) -> None:
+    for pause in REPEAT_S:
+        time.sleep(pause)
+        announce.send(places())
+
+
+def detach(work: Callable[[], Any]) -> None:
+    """Run work in a process that has nothing to do with the caller any more: no parent, no descriptors."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    try:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        os.chdir("/")
+        _close_all()
+        work()
+    except Exception as error:  # noqa: BLE001 - nobody is left to raise to
+        log.say(f"after the hook: internal error: {error!r}; report this line", log.ERROR, quiet=True)
+    finally:
+        os._exit(0)
+
+
+def _close_all() -> None:
+    """Close every descriptor, also what vzctl leaked into us, and put /dev/null in place of 0, 1 and 2."""
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(OSError):  # the listing's own is gone already
+            os.close(int(name))
+    for _ in range(3):
+        os.open(os.devnull, os.O_RDWR)
