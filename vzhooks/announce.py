@@ -29,8 +29,8 @@ def send(places: Iterable[tuple[str, str]]) -> None:
         for address, device in places:
             try:
                 mac = _mac(wire, device)
-                for frame in frames(address, mac) if mac else ():
-                    wire.sendto(frame, (device, 0))
+                if mac:
+                    wire.sendto(frame(address, mac), (device, 0))
             except OSError:
                 continue
 
@@ -41,21 +41,16 @@ def _mac(wire: socket.socket, device: str) -> bytes:
     return answer[18:24] if kind == ARPHRD_ETHER else b""
 
 
-def frames(address: str, mac: bytes) -> list[bytes]:
-    """Return the Ethernet frames that announce an address: ARP as request and as reply, or one NA.
-
-    Some hosts heed only the request (RFC 5227, 3), some only the reply.
-    """
+def frame(address: str, mac: bytes) -> bytes:
+    """Return the Ethernet frame that announces an address: an ARP announcement or an unsolicited NA."""
     ip = ipaddress.ip_address(address)
-    if ip.version == 6:
-        return [_advertisement(ip.packed, mac)]
-    return [_arp(op, ip.packed, mac) for op in (1, 2)]
+    return _advertisement(ip.packed, mac) if ip.version == 6 else _announcement(ip.packed, mac)
 
 
-def _arp(op: int, ip: bytes, mac: bytes) -> bytes:
-    target = b"\0" * 6 if op == 1 else BROADCAST
+def _announcement(ip: bytes, mac: bytes) -> bytes:
+    """Return an ARP request for the address itself: RFC 5227, 3, prefers it to the reply form."""
     head = BROADCAST + mac + struct.pack("!H", ETH_P_ARP)
-    return head + struct.pack("!HHBBH", 1, 0x0800, 6, 4, op) + mac + ip + target + ip
+    return head + struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + mac + ip + b"\0" * 6 + ip
 
 
 def _advertisement(ip: bytes, mac: bytes) -> bytes:
