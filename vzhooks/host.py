@@ -49,6 +49,9 @@ _PATHS = {
     "conf_lock_dir": "/var/vz",
     "rt_tables": "/etc/iproute2/rt_tables.d/vzhooks.conf",
     "rt_protos": "/etc/iproute2/rt_protos.d/vzhooks.conf",
+    "boot_unit": "/etc/systemd/system/vzhooks-boot.service",
+    "boot_want": "/etc/systemd/system/multi-user.target.wants/vzhooks-boot.service",
+    "networkd": "/etc/systemd/networkd.conf.d/90-vzhooks.conf",
     "ini_sample": "/etc/vz/vzhooks.ini.sample",
     "manifest": "/var/lib/vzhooks/installed.json",
 }

@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator
 
-from vzhooks import ini, reconcile, records
+from vzhooks import ini, reconcile, records, tables
 from vzhooks.errors import HostError, SettingsError
 from vzhooks.harden import OFF
 from vzhooks.host import Paths
@@ -33,18 +33,25 @@ def install(paths: Paths, python: str) -> Iterator[str]:
     if not os.path.isdir(paths.conf_dir):
         raise HostError(f"{paths.conf_dir}: not there; is vzctl installed on this node?")
     made = _Manifest(paths)
-    for name in HOOKS:
-        yield from _install_hook(os.path.join(paths.conf_dir, name), _script(name, python))
-    for path, text in _files(paths).items():
-        yield from made.write(path, text)
-    made.save()
+    try:
+        for name in HOOKS:
+            yield from _install_hook(os.path.join(paths.conf_dir, name), _script(name, python))
+        for path, data in _files(paths, python).items():
+            yield from made.write(path, data)
+        yield from made.link(paths.boot_want, "../vzhooks-boot.service")
+    except OSError as error:
+        raise HostError(f"{error.filename}: {error.strerror}; mend that, and install as root") from None
+    finally:
+        made.save()  # also half done, so that uninstall finds what was made
 
 
-def _files(paths: Paths) -> dict[str, str]:
+def _files(paths: Paths, python: str) -> dict[str, bytes]:
     return {
-        paths.ini_sample: _data("conf", "vzhooks.ini").decode(),
-        paths.rt_tables: table_names(records.load_tables(paths.tables)),
-        paths.rt_protos: f"{PROTOCOL} vzhooks\n",
+        paths.ini_sample: _data("conf", "vzhooks.ini"),
+        paths.rt_tables: tables.table_names(records.load_tables(paths.tables)).encode(),
+        paths.rt_protos: f"{PROTOCOL} vzhooks\n".encode(),
+        paths.boot_unit: _data("conf", "vzhooks-boot.service").replace(b"@PYTHON@", os.fsencode(python)),
+        paths.networkd: _data("conf", "networkd.conf"),
     }
 
 
@@ -57,30 +64,21 @@ def _data(kind: str, name: str) -> bytes:
     raise HostError(f"{kind}/{name}: not in this installation of vzhooks; install the package anew")
 
 
-def table_names(numbers: dict[str, int]) -> str:
-    """Return the names of our tables as ip(8) reads them from rt_tables.d."""
-    lines = [f"{number} vzhooks-{key.replace('uplink:', '').replace(':', '-')}\n" for key, number in numbers.items()]
-    return "# written by vzhooks\n" + "".join(lines)
-
-
 def _script(name: str, python: str) -> bytes:
     quoted = python.replace("'", "'\\''")
     return _data("scripts", name).replace(b"@PYTHON@", os.fsencode(quoted))
 
 
 def _install_hook(path: str, script: bytes) -> Iterator[str]:
-    try:
-        if os.path.lexists(path) and not _is_ours(path):
-            if os.path.lexists(path + KEPT):
-                raise HostError(f"{path + KEPT}: in the way, and {path} is not ours; move one of them and try again")
-            # The link first: at no moment is the administrator's script out of vzctl's sight.
-            os.link(path, path + KEPT, follow_symlinks=False)
-            yield f"kept {path} as {path + KEPT}; ours runs it"
-        if not (os.path.lexists(path) and _bytes(path) == script):
-            _replace(path, script, 0o755)
-            yield f"put {path}"
-    except OSError as error:
-        raise HostError(f"{path}: {error.strerror}; vzhooks must be installed as root") from None
+    if os.path.lexists(path) and not _is_ours(path):
+        if os.path.lexists(path + KEPT):
+            raise HostError(f"{path + KEPT}: in the way, and {path} is not ours; move one of them and try again")
+        # The link first: at no moment is the administrator's script out of vzctl's sight.
+        os.link(path, path + KEPT, follow_symlinks=False)
+        yield f"kept {path} as {path + KEPT}; ours runs it"
+    if not (os.path.lexists(path) and _bytes(path) == script):
+        _replace(path, script, 0o755)
+        yield f"put {path}"
 
 
 def _is_ours(path: str) -> bool:
@@ -156,17 +154,27 @@ class _Manifest:
         except (OSError, ValueError) as error:
             raise HostError(f"{self.path}: cannot be read ({error}); remove it and install again") from None
 
-    def write(self, path: str, text: str) -> Iterator[str]:
+    def write(self, path: str, data: bytes) -> Iterator[str]:
         """Put a file of ours unless a stranger's stands there; note it and its new directories."""
         if os.path.lexists(path) and path not in self.made:
             yield f"left {path}: it was there before"
             return
+        self._note(path)
+        if not os.path.exists(path) or _bytes(path) != data:
+            _replace(path, data, 0o644)
+            yield f"put {path}"
+
+    def link(self, path: str, target: str) -> Iterator[str]:
+        """Put a symbolic link, as `write` does a file."""
+        if not os.path.lexists(path):
+            self._note(path)
+            os.symlink(target, path)
+            yield f"put {path}"
+
+    def _note(self, path: str) -> None:
         for folder in _missing_parents(path):
             os.mkdir(folder, 0o755)
             self.made.append(folder)
-        if not os.path.exists(path) or _bytes(path) != text.encode():
-            _replace(path, text.encode(), 0o644)
-            yield f"put {path}"
         self.made += [] if path in self.made else [path]
 
     def save(self) -> None:
@@ -177,7 +185,7 @@ class _Manifest:
         """Remove what was made, the last first; a directory in use by others stays."""
         for path in reversed(self.made):
             try:
-                os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
+                os.rmdir(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
                 yield f"removed {path}"
             except FileNotFoundError:
                 continue

@@ -192,6 +192,8 @@ class _Run:
         kept = {**self._recorded, **numbers}
         if kept != self._recorded:
             records.save_tables(self.paths.tables, kept)
+            if os.path.exists(self.paths.rt_tables):
+                _persist(self.paths.rt_tables, tables.table_names(kept))
         if hard.hardening != self._before:
             records.save_hardening(self.paths.harden, hard.hardening)
         if hard.hardening.mode == harden.ON:

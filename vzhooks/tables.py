@@ -42,3 +42,9 @@ def _next(key: str, used: set, taken: Callable[[int], bool]) -> int:
     start = zlib.crc32(key.encode())
     numbers = (FIRST + (start + step) % COUNT for step in range(COUNT))
     return next(n for n in numbers if n not in used and not taken(n))
+
+
+def table_names(numbers: Mapping[str, int]) -> str:
+    """Return the names of our tables as ip(8) reads them from rt_tables.d."""
+    lines = [f"{number} vzhooks-{key.replace('uplink:', '').replace(':', '-')}\n" for key, number in numbers.items()]
+    return "# written by vzhooks\n" + "".join(lines)
