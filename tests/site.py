@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from tests.lab import ExampleNode, Vzctl4
 from tests.lab.node import BEYOND, CLIENT
@@ -94,6 +96,13 @@ class Site:
                 for m in ipr.get_rules(family=family):
                     if 0 < (m.get("FRA_PRIORITY") or 0) < 32766:
                         ipr.rule("del", family=family, priority=m.get("FRA_PRIORITY"))
+
+    def end_announcers(self) -> None:
+        """End what the mount hooks left running for some seconds, where it would mend what a test breaks."""
+        for pid in self.node.hn.processes():
+            if pid != self.node.hn.pid:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     def forget(self) -> None:
         """Empty the client's neighbour cache."""

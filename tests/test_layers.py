@@ -17,8 +17,9 @@ LAYERS = [
     {"kernel", "ini"},
     {"apply"},
     {"reconcile", "log"},
-    {"announce", "follow"},
-    {"status", "install", "hook"},
+    {"announce", "doctor", "status"},
+    {"follow", "install", "probe"},
+    {"examine", "hook"},
     {"cli"},
     {"__main__"},
 ]
@@ -67,7 +68,7 @@ def test_only_kernel_talks_netlink():
     users |= {n for n, uses in modules().items() if any(u.startswith("pyroute2") for u in uses)}
     assert users == {"kernel", "lean"}
     assert [n for n, uses in modules().items() if "vzhooks.lean" in uses] == ["kernel"]
-    assert {n for n, uses in modules().items() if "vzhooks.kernel" in uses} == {"follow", "reconcile"}
+    assert {n for n, uses in modules().items() if "vzhooks.kernel" in uses} == {"examine", "follow", "reconcile"}
 
 
 def test_only_nft_starts_programs():

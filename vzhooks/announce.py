@@ -11,6 +11,7 @@ import ipaddress
 import socket
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
 
 SIOCGIFHWADDR = 0x8927
 ARPHRD_ETHER = 1
@@ -33,6 +34,18 @@ def send(places: Iterable[tuple[str, str]]) -> None:
                     wire.sendto(frame(address, mac), (device, 0))
             except OSError:
                 continue
+
+
+def macs(devices: Iterable[str]) -> dict[str, str]:
+    """Return the MAC of each device that is there and has one, as aa:bb:cc:dd:ee:ff."""
+    found = {}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        for device in devices:
+            with suppress(OSError):
+                mac = _mac(any_socket, device)
+                if mac:
+                    found[device] = mac.hex(":")
+    return found
 
 
 def _mac(wire: socket.socket, device: str) -> bytes:

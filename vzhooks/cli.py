@@ -54,6 +54,11 @@ def parser() -> argparse.ArgumentParser:
     harden.add_argument("--force", action="store_true", help="even where addresses would go unanswered")
     harden.set_defaults(run=cmd_harden)
 
+    doctor = commands.add_parser("doctor", help="find what would break the node; exit 3 where something does")
+    doctor.add_argument("--probe", action="store_true", help="also ask on the wire who answers for each address")
+    doctor.add_argument("--json", action="store_true", help="print the list of findings")
+    doctor.set_defaults(run=cmd_doctor)
+
     install = commands.add_parser("install", help="put the hook scripts where vzctl looks")
     install.add_argument("--destdir", default="", metavar="D", help="install below this directory, for packagers")
     install.set_defaults(run=cmd_install)
@@ -110,6 +115,18 @@ def cmd_harden(args: argparse.Namespace) -> int:
     if args.check and soft:
         return DRIFT
     return FAILED if report.failures or any(p.refuses and not p.ctid for p in report.problems) else DONE
+
+
+def cmd_doctor(args: argparse.Namespace) -> int:
+    """Print what would break the node, with evidence and fix."""
+    from vzhooks import doctor, examine
+    findings = doctor.examine(examine.gather(Paths(), args.probe))
+    if args.json:
+        print(doctor.as_json(findings))
+    elif findings:
+        print(doctor.as_text(findings))
+    print(f"vzhooks doctor: {len(findings) or 'no'} findings", file=sys.stderr)
+    return DRIFT if findings else DONE
 
 
 def _reconcile(ctids: list[str], dry_run: bool, **more: Any):

@@ -69,6 +69,19 @@ def _script(name: str, python: str) -> bytes:
     return _data("scripts", name).replace(b"@PYTHON@", os.fsencode(quoted))
 
 
+def wrong_hooks(paths: Paths) -> dict[str, str]:
+    """Return what is wrong with each hook file: missing, replaced, or without its interpreter."""
+    found = {}
+    for path in (os.path.join(paths.conf_dir, name) for name in HOOKS):
+        if not os.path.lexists(path):
+            found[path] = "is missing, so vzctl does not call vzhooks"
+        elif not _is_ours(path):
+            found[path] = "was replaced by somebody, so vzctl does not call vzhooks"
+        elif not os.access(path, os.X_OK):
+            found[path] = "is not executable, so vzctl fails on it"
+    return found
+
+
 def _install_hook(path: str, script: bytes) -> Iterator[str]:
     if os.path.lexists(path) and not _is_ours(path):
         if os.path.lexists(path + KEPT):

@@ -14,7 +14,7 @@ import os
 import select
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable
 
 from vzhooks import lean
@@ -36,6 +36,7 @@ FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 # include/uapi/linux/fib_rules.h, rtnetlink.h, if.h
 FR_ACT_TO_TBL, FR_ACT_UNREACHABLE = 1, 7
 RTN_UNICAST, RTN_UNREACHABLE = 1, 7
+RTPROT_KERNEL = 2
 IFF_UP, IFF_LOOPBACK, IFF_POINTOPOINT, IFF_LOWER_UP = 1, 8, 16, 1 << 16
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
 NTF_PROXY = 8  # include/uapi/linux/neighbour.h
@@ -162,6 +163,23 @@ class Kernel:
                 if m["family"] == af and (m.get("NDA_PROTOCOL") == PROTOCOL or proxy in wanted):
                     found.add(proxy)
         return frozenset(found)
+
+    def host_routes(self, nics: Mapping[str, Nic]) -> tuple[tuple[str, str], ...]:
+        """Return main's routes to single hosts by LAN NICs, as (destination, device)."""
+        found = []
+        for family, af in self._families.items():
+            for m in self._dump_routes(af, table=MAIN):
+                nic = nics.get(self._names.get(m.get("RTA_OIF") or 0, ""))
+                whole = m["dst_len"] == (32 if family == 4 else 128)
+                if nic and whole and m["type"] == RTN_UNICAST and is_lan(nic, nics) and m["proto"] != RTPROT_KERNEL:
+                    found.append((m.get("RTA_DST"), nic.name))
+        return tuple(found)
+
+    def rules_before(self) -> tuple[str, ...]:
+        """Return others' rules that come before ours, but for the kernel's own look at table local."""
+        return tuple(str(_rule(m, f)).rpartition(" protocol")[0] for f, af in self._families.items()
+                     for m in self._dump_rules(af)
+                     if m.get("FRA_PROTOCOL") != PROTOCOL and 0 < (m.get("FRA_PRIORITY") or 0) < BAND[0])
 
     def stranger(self, table: int) -> str:
         """Return what others have in a table, or which rule of theirs looks it up; "" for nothing.

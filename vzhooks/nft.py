@@ -43,8 +43,9 @@ def load(text: str) -> None:
 def _run(args: list[str], text: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(["nft", *args], input=text, env=_ENV, capture_output=True, text=True, timeout=TIMEOUT_S)
-    except FileNotFoundError:
-        raise HostError("nft: not found; install the package nftables (1.0 or later)") from None
+    except OSError as error:
+        line = f"nft: cannot be run ({error.strerror}); install the package nftables (1.0 or later)"
+        raise HostError(line) from None
     except subprocess.TimeoutExpired:
         raise KernelError(f"nft: no answer within {TIMEOUT_S} s; nothing is known to be changed") from None
 

@@ -250,3 +250,16 @@ def test_replies_to_what_lies_behind_the_gateway_leave_by_the_nic_with_the_addre
         with Tap(every.node.hn, *NICS) as tap:
             send_udp(every.node.hn, address, "203.0.113.9", count=3)
         assert {f.nic for f in tap.find(outgoing=True, dst="203.0.113.9", proto="udp")} == {nic}
+
+
+def test_resync_announces_what_it_moved(every):
+    every.ve("101", uplink="eth3")
+    every.end_announcers()
+    every.forget()
+    assert ping(every.node.client, VE101, count=1) == 1
+    assert neighbour(every.node.client, VE101) == MACS["eth3"]
+    every.node.write_conf("101", [VE101], "eth4")
+    every.vzhooks("resync", "101")
+    assert neighbour(every.node.client, VE101) == MACS["eth4"]
+    assert answers(every, VE101) == ["eth4"]
+    every.leaves_by("101", "eth4")
