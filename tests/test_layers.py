@@ -10,7 +10,8 @@ PACKAGE = Path(__file__).parent.parent / "vzhooks"
 LAYERS = [
     {"__init__", "errors", "model", "lean"},
     {"roles", "tables", "settings", "vzconf", "guard"},
-    {"harden", "policy", "sysctl"},
+    {"harden", "messages", "sysctl", "uplinks"},
+    {"policy"},
     {"records"},
     {"census", "plan"},
     {"host", "nft"},
@@ -24,7 +25,7 @@ LAYERS = [
     {"__main__"},
 ]
 PURE = {"model", "errors", "roles", "tables", "settings", "vzconf", "guard", "policy", "census", "plan", "status",
-        "harden"}
+        "harden", "doctor", "messages", "uplinks"}
 IO = {"os", "socket", "subprocess", "pyroute2", "fcntl", "time", "sys", "shutil", "syslog"}
 
 

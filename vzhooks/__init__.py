@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Give every OpenVZ container its own way out of the hardware node.
 
-model, errors              frozen values; what can go wrong, by whose fault
-settings, vzconf           text of the ini and of a VE's config -> values
-census, policy, plan       who lives; what should be; the changes between (pure)
-guard                      the nftables table as text and back (pure)
-host, records              files, locks, our own notes about VEs
-kernel, nft                the only two doors to the kernel
-reconcile                  the one path: lock, read, decide, apply
-hook, cli, status, install thin doors to it
+model, errors                   frozen values; what can go wrong, by whose fault
+settings, vzconf                text of the ini and of a VE's config -> values
+roles, uplinks, tables          which NIC is what; what an UPLINK means here; table numbers
+census, policy, harden, plan    who lives; what should be; the changes between
+guard, messages                 our nftables tables as text, rtnetlink messages as values, and back
+host, records, ini              files, locks, our own notes about VEs
+kernel (lean), nft, sysctl      the only three doors to the kernel
+reconcile, apply                the one path: lock, read, decide, note down, carry out
+follow, announce, probe         what neighbours hear and are asked
+hook, cli, status, doctor (examine), install    thin doors to it
+
+All above `host` is pure, as are status and doctor; tests/test_layers.py holds that.
 """
 
 __version__ = "0.1.0"

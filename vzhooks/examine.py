@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from vzhooks import announce, harden, host, ini, install, policy, probe, reconcile, sysctl
+from vzhooks import announce, harden, host, ini, install, probe, reconcile, sysctl, uplinks
 from vzhooks.doctor import Exam
 from vzhooks.errors import InputError, SettingsError, VzhooksError
 from vzhooks.host import Paths
@@ -84,7 +84,7 @@ def _unknown(paths: Paths, settings: Settings, facts: Facts) -> dict[str, str]:
         for ctid, config in host.read_configs(paths).items():
             if isinstance(config, VeConfig) and config.uplink and facts.nics:
                 try:
-                    policy.resolve(config.uplink, settings, facts.nics)
+                    uplinks.resolve(config.uplink, settings, facts.nics)
                 except InputError as error:
                     found[ctid] = str(error)
     return found

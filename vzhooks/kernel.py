@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The only file that talks netlink. Reads facts and what is ours; applies one op at a time.
 
-pyroute2 drops keywords it does not know without a word (suppress_prefixlength, metric, protocol on
-routes), so every request is built here, in one place for each kind of item, and tests read it back.
 Importing pyroute2 costs about 150 ms: import this module only where the kernel is really asked.
 """
 
@@ -12,13 +10,13 @@ import errno
 import importlib
 import os
 import select
-import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable
 
 from vzhooks import lean
 from vzhooks.errors import HostError, KernelError
+from vzhooks.messages import FAMILIES, RT_SCOPE_UNIVERSE, route_request, rule_of, rule_request, table_of
 from vzhooks.model import MAIN, PROTOCOL, Gateway, Item, Nic, Proxy, Route, Rule
 from vzhooks.plan import ADD, DELETE, Op
 from vzhooks.policy import BAND, Facts
@@ -26,21 +24,17 @@ from vzhooks.roles import is_lan
 
 IPRoute: Any = lean.iproute()
 NetlinkError = importlib.import_module("pyroute2.netlink.exceptions").NetlinkError
-
 IPRSocket: Any = importlib.import_module("pyroute2.netlink.rtnl.iprsocket").IPRSocket
 
 RTMGRP_ROUTES = 0x40 | 0x400  # include/uapi/linux/rtnetlink.h: RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE
 MIN_PAUSE_S = 0.02
 NLM_F_DUMP_INTR = 0x10  # include/uapi/linux/netlink.h
-FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
-# include/uapi/linux/fib_rules.h, rtnetlink.h, if.h
-FR_ACT_TO_TBL, FR_ACT_UNREACHABLE = 1, 7
-RTN_UNICAST, RTN_UNREACHABLE = 1, 7
+# include/uapi/linux/rtnetlink.h, if.h
+RTN_UNICAST = 1
 RTPROT_KERNEL = 2
+RTM_F_CLONED = 0x200  # IPv6 routes that the kernel only remembers
 IFF_UP, IFF_LOOPBACK, IFF_POINTOPOINT, IFF_LOWER_UP = 1, 8, 16, 1 << 16
-RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
 NTF_PROXY = 8  # include/uapi/linux/neighbour.h
-NO_SUPPRESS = 0xFFFFFFFF
 # A rule dump resumes by index, so beyond one 32 KB buffer (about 450 rules) it can miss rules while
 # others are deleted, and the kernel does not flag it: such a dump counts only when it repeats.
 ONE_BUFFER = 400
@@ -114,7 +108,7 @@ class Kernel:
     def _local(self, routes: Iterable, nics: dict[str, Nic]) -> Iterator[str]:
         for m in routes:
             nic = nics.get(self._names.get(m.get("RTA_OIF") or 0, ""))
-            whole = 128 if m["family"] == socket.AF_INET6 else 32
+            whole = 128 if m["family"] == FAMILIES[6] else 32
             if m["dst_len"] == whole and nic and _may_hold_ves(nic, nics):
                 yield m.get("RTA_DST")
 
@@ -125,11 +119,11 @@ class Kernel:
             for m in self._dump_rules(af):
                 priority = m.get("FRA_PRIORITY") or 0
                 if m.get("FRA_PROTOCOL") == PROTOCOL and priority in BAND:
-                    ours.add(_rule(m, family))
+                    ours.add(rule_of(m, family))
                     continue
                 self._others[m.get("FRA_TABLE") or 0] = priority
                 if priority in BAND:
-                    strangers.append(f"{_rule(m, family)}".replace(f"protocol {PROTOCOL}",
+                    strangers.append(f"{rule_of(m, family)}".replace(f"protocol {PROTOCOL}",
                                                                    f"protocol {m.get('FRA_PROTOCOL')}"))
         return frozenset(ours), tuple(strangers)
 
@@ -149,7 +143,7 @@ class Kernel:
         """Return our routes, in whatever table they are."""
         return frozenset(self._route(m, family) for family, af in self._families.items()
                          for m in self._dump_routes(af, proto=PROTOCOL)
-                         if m["proto"] == PROTOCOL and _table(m) != MAIN)
+                         if m["proto"] == PROTOCOL and table_of(m) != MAIN)
 
     def proxies(self, wanted: Iterable[Item]) -> frozenset[Proxy]:
         """Return the published addresses that carry our mark, and those wanted whoever published them.
@@ -177,7 +171,7 @@ class Kernel:
 
     def rules_before(self) -> tuple[str, ...]:
         """Return others' rules that come before ours, but for the kernel's own look at table local."""
-        return tuple(str(_rule(m, f)).rpartition(" protocol")[0] for f, af in self._families.items()
+        return tuple(str(rule_of(m, f)).rpartition(" protocol")[0] for f, af in self._families.items()
                      for m in self._dump_rules(af)
                      if m.get("FRA_PROTOCOL") != PROTOCOL and 0 < (m.get("FRA_PRIORITY") or 0) < BAND[0])
 
@@ -199,16 +193,15 @@ class Kernel:
     def _dump_routes(self, af: int, **match: int) -> list:
         # Only dump_filter= makes pyroute2 send the fields to the kernel, which filters where strict
         # checking is on; an older kernel sends all, hence the second look at the table.
-        def dump() -> list:
-            return list(self._ip.route("dump", dump_filter=lambda m: True, family=af, **match))
         table = match.get("table")
-        return [m for m in _whole(dump, "routes") if table in (None, _table(m))
-                and not m["flags"] & 0x200]  # RTM_F_CLONED: cached IPv6 routes
+        ask = {"dump_filter": lambda m: True, "family": af, **match}
+        messages = _whole(lambda: list(self._ip.route("dump", **ask)), "routes")
+        return [m for m in messages if table in (None, table_of(m)) and not m["flags"] & RTM_F_CLONED]
 
     def _route(self, m, family: int) -> Route:
         dst = f"{m.get('RTA_DST')}/{m['dst_len']}" if m["dst_len"] else "default"
         dev = self._names.get(m.get("RTA_OIF") or 0, "?") if m["type"] == RTN_UNICAST else ""
-        return Route(family, _table(m), dst, dev, m.get("RTA_GATEWAY") or "", m.get("RTA_PRIORITY") or 0)
+        return Route(family, table_of(m), dst, dev, m.get("RTA_GATEWAY") or "", m.get("RTA_PRIORITY") or 0)
 
     def apply(self, op: Op) -> None:
         """Carry out one op on a rule, route or proxy neighbour.
@@ -220,7 +213,7 @@ class Kernel:
             if isinstance(op.item, Proxy):
                 self._apply_proxy(op.verb, op.item)
             elif isinstance(op.item, Rule):
-                self._ip.rule("del" if op.verb == DELETE else "add", **_rule_request(op.item))
+                self._ip.rule("del" if op.verb == DELETE else "add", **rule_request(op.item))
             else:
                 assert isinstance(op.item, Route)
                 self._apply_route(op.verb, op.item)
@@ -239,7 +232,7 @@ class Kernel:
 
     def _apply_route(self, verb: str, route: Route) -> None:
         index = self._index(route.dev) if route.dev else 0
-        self._ip.route({ADD: "add", DELETE: "del"}.get(verb, "replace"), **_route_request(route, index))
+        self._ip.route({ADD: "add", DELETE: "del"}.get(verb, "replace"), **route_request(route, index))
 
 
 def wait_for_route(addresses: frozenset[str], timeout_s: float) -> bool:
@@ -306,42 +299,3 @@ def _is_done(op: Op, code: int) -> bool:
         return code in (errno.ENOENT, errno.ESRCH, errno.ENODEV)
     # A route's EEXIST can mean another gateway under the same key; the next read will tell.
     return code == errno.EEXIST and isinstance(op.item, Rule)
-
-
-def _table(m) -> int:
-    return m.get("RTA_TABLE") or m["table"]
-
-
-def _rule(m, family: int) -> Rule:
-    suppress = m.get("FRA_SUPPRESS_PREFIXLEN")
-    # The bare lookup for the table: m["table"] is a header byte that cannot hold it.
-    table = m.get("FRA_TABLE") if m["action"] == FR_ACT_TO_TBL else 0
-    src, dst = m.get("FRA_SRC"), m.get("FRA_DST")
-    return Rule(family, m.get("FRA_PRIORITY") or 0, table or 0,
-                f"{src}/{m['src_len']}" if src else "", f"{dst}/{m['dst_len']}" if dst else "",
-                m.get("FRA_IIFNAME") or "", m["action"] == FR_ACT_UNREACHABLE,
-                None if suppress in (None, NO_SUPPRESS) else suppress)
-
-
-def _rule_request(rule: Rule) -> dict[str, object]:
-    request: dict[str, object] = {"family": FAMILIES[rule.family], "priority": rule.priority, "protocol": PROTOCOL}
-    request.update({"action": "unreachable"} if rule.unreachable else {"table": rule.table})
-    for key, value in (("src", rule.src), ("dst", rule.dst), ("iifname", rule.iif)):
-        if value:
-            request[key] = value
-    if rule.suppress is not None:
-        request["suppress_prefixlen"] = rule.suppress
-    return request
-
-
-def _route_request(route: Route, index: int) -> dict[str, object]:
-    request: dict[str, object] = {"family": FAMILIES[route.family], "table": route.table, "dst": route.dst,
-                                  "proto": PROTOCOL, "priority": route.metric}
-    if not route.dev:
-        return {**request, "type": "unreachable"}
-    request.update(oif=index, scope=RT_SCOPE_UNIVERSE if route.gateway else RT_SCOPE_LINK)
-    if route.gateway:
-        # On-link, so that a NIC without an address of its own can send by it as well.
-        request.update(gateway=route.gateway, flags="onlink")
-    return request
-

@@ -10,12 +10,10 @@ The order of our priorities (each leaves room for an administrator's own rules b
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from vzhooks import guard
-from vzhooks.errors import InputError
 from vzhooks.model import (
     LAST_RESORT,
     MAIN,
@@ -33,15 +31,14 @@ from vzhooks.model import (
     host_prefix,
     length_of,
 )
-from vzhooks.roles import Nics, is_lan, is_ve_side, why_no_uplink
-from vzhooks.settings import NAME, Settings
+from vzhooks.roles import Nics, is_lan, is_ve_side
+from vzhooks.settings import Settings
 from vzhooks.tables import own_key, uplink_key
-from vzhooks.vzconf import shown
+from vzhooks.uplinks import BLOCK, Way, gateway_of, way_of
 
 TO_VE, FROM_VE, UNASSIGNED, CLOSED = 1000, 1010, 1020, 1030
 OWN_SPECIFIC, OWN_LAN, OWN_MAIN, OWN_DEFAULT = 1040, 1050, 1060, 1070
 BAND = range(1000, 1100)
-BLOCK = "unassigned = block"
 
 
 @dataclass(frozen=True)
@@ -59,19 +56,6 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Way:
-    """Tell which way one VE goes: by `device`, or cut off, and why.
-
-    state: ok, backup, blocked, or unassigned.
-    """
-
-    ve: Ve
-    state: str
-    uplink: Uplink | None = None
-    why: str = ""
-
-
-@dataclass(frozen=True)
 class Wanted:
     """Hold the state that should be; empty items where vzhooks has nothing to do."""
 
@@ -80,81 +64,11 @@ class Wanted:
     problems: tuple[Problem, ...]
 
 
-def resolve(name: str, settings: Settings, nics: Nics) -> Uplink:
-    """Return the uplink of that name on this node.
-
-    Raises InputError, with the names there are, where a VE cannot have it.
-    """
-    if not NAME.fullmatch(name):
-        has = _listed(available(settings, nics))
-        raise InputError(f"UPLINK={shown(name)} is no uplink's name; this node has {has}")
-    if settings.declared:
-        if name in settings.broken:
-            raise InputError(settings.broken[name])
-        if name not in settings.uplinks:
-            raise InputError(f"uplink {name}: not in this node's ini; it has {_listed(settings.uplinks)}")
-        uplink = settings.uplinks[name]
-    else:
-        if name not in nics or not is_lan(nics[name], nics):
-            why = why_no_uplink(nics[name], nics) if name in nics else None
-            raise InputError(f"uplink {name}: {why or 'no LAN NIC of that name'}; "
-                             f"this node has {_listed(available(settings, nics))}")
-        uplink = Uplink(name, name)
-    nic = nics.get(uplink.device)
-    why = f"{uplink.device} is reserved for the node" if uplink.device in settings.reserved else None
-    why = why or (why_no_uplink(nic, nics) if nic else None)
-    if why:
-        raise InputError(f"uplink {name}: {why}; this node has {_listed(available(settings, nics))}")
-    return uplink
-
-
-def available(settings: Settings, nics: Nics) -> list[str]:
-    """Return the names that a VE's UPLINK can be on this node."""
-    if settings.declared:
-        return list(settings.uplinks)
-    return [n.name for n in nics.values() if is_lan(n, nics) and n.name not in settings.reserved]
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names) or "none yet"
-
-
 def table_keys(settings: Settings, nics: Nics, ves: Iterable[Ve]) -> frozenset[str]:
     """Return the keys of all tables that `wanted` may ask for."""
     names = {ve.uplink or settings.unassigned for ve in ves} - {"main", "block"}
     uplinks = {uplink_key(n) for n in names | set(settings.uplinks)}
     return frozenset(uplinks | {own_key(n.name) for n in nics.values() if is_lan(n, nics)})
-
-
-def way_of(ve: Ve, settings: Settings, nics: Nics) -> Way:
-    """Return the way a VE should go, with the reason where it is not the one it asked for."""
-    name = ve.uplink or settings.unassigned
-    if name == "main":
-        return Way(ve, "unassigned")
-    if name == "block":
-        return Way(ve, "blocked", why=BLOCK)
-    try:
-        uplink = resolve(name, settings, nics)
-    except InputError as error:
-        return Way(ve, "blocked", why=str(error))
-    down = _why_down(uplink, nics)
-    if down and uplink.backup:
-        try:
-            backup = resolve(uplink.backup, settings, nics)
-        except InputError:
-            backup = uplink
-        if not _why_down(backup, nics):
-            return Way(ve, "backup", backup, down)
-    return Way(ve, "blocked" if down else "ok", uplink, down)
-
-
-def _why_down(uplink: Uplink, nics: Nics) -> str:
-    nic = nics.get(uplink.device)
-    if nic is None:
-        return f"{uplink.device} does not exist (yet)"
-    if not nic.up:
-        return f"{uplink.device} is down"
-    return "" if nic.carrier else f"{uplink.device} has no carrier"
 
 
 def wanted(settings: Settings, facts: Facts, ves: Iterable[Ve], tables: Mapping[str, int],
@@ -218,24 +132,6 @@ def _routes(nic: Nic, family: int, table: int, gateway: str, known: tuple[Gatewa
     address = gateway_of(nic, family, gateway, known)
     if address or (gateway == "none" and nic.pointopoint):
         yield Route(family, table, "default", nic.name, address, metric)
-
-
-def gateway_of(nic: Nic, family: int, gateway: str, known: tuple[Gateway, ...]) -> str:
-    """Return the address to send by on this device, "" for none.
-
-    `auto` is a gateway that main uses: on this very device, else one that its networks hold.
-    """
-    if gateway != "auto":
-        return "" if gateway == "none" else gateway
-    ours = [g for g in known if family_of(g.address) == family]
-    here = [g.address for g in ours if g.dev == nic.name]
-    near = [g.address for g in ours if _holds(nic, g.address)]
-    return next(iter(here + near), "")
-
-
-def _holds(nic: Nic, address: str) -> bool:
-    ip = ipaddress.ip_address(address)
-    return any(ip in ipaddress.ip_network(n) for n in nic.networks if family_of(n) == ip.version)
 
 
 def _ve_rules(ways: Iterable[Way], facts: Facts, tables: Mapping[str, int], closed: bool) -> Iterable[Rule]:

@@ -20,9 +20,10 @@ from vzhooks.harden import Outcome
 from vzhooks.host import Paths
 from vzhooks.model import Element, Problem, Rule, Sysctl
 from vzhooks.plan import DELETE, Op, Scope
-from vzhooks.policy import Facts, Wanted, Way
+from vzhooks.policy import Facts, Wanted
 from vzhooks.records import Records
 from vzhooks.settings import Settings
+from vzhooks.uplinks import Way
 from vzhooks.vzconf import VeConfig
 
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 from vzhooks.apply import shell
 from vzhooks.model import Ve
 from vzhooks.plan import address_of
-from vzhooks.policy import Way
 from vzhooks.reconcile import Report
+from vzhooks.uplinks import Way
 
 COLUMNS = ("ve", "addresses", "uplink", "device", "state", "why")
 

@@ -9,6 +9,7 @@ from vzhooks import policy
 from vzhooks.model import Gateway, Ve
 from vzhooks.settings import parse
 from vzhooks.tables import uplink_key
+from vzhooks.uplinks import gateway_of
 
 VE101 = Ve("101", ("192.168.18.101",), "eth3")
 VE102 = Ve("102", ("192.168.18.102",), "eth4")
@@ -172,7 +173,7 @@ def test_reserved_closes_what_belongs_to_no_ve():
     ("192.168.18.7", (), "192.168.18.7"),
 ])
 def test_the_gateway(gateway, known, address):
-    assert policy.gateway_of(ETH3, 4, gateway, known) == address
+    assert gateway_of(ETH3, 4, gateway, known) == address
 
 
 def test_a_device_without_an_address_sends_by_the_gateway_given():
