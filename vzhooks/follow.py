@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -30,7 +30,7 @@ def announce_moved(report: Report) -> None:
     """Announce at once what a run moved, and some times more from a process of its own."""
     if report.moved:
         announce.send(report.moved)
-        detach(lambda: _repeat(lambda: report.moved))
+        detach(lambda: _repeat(report.moved))
 
 
 def after_mount(paths: Paths, ctid: str) -> None:
@@ -46,8 +46,7 @@ def _follow(paths: Paths, ctid: str) -> None:
         addresses = _addresses(reconcile.run(paths, settings, Request(request.ctids, dry_run=True)), ctid)
         if not wait_for_route(addresses, ROUTE_WAIT_S):
             return
-        # Run again before each announcement: a VE's addresses get their routes one after the other.
-        _repeat(lambda: _places(reconcile.run(paths, settings, request), ctid))
+        _repeat((), lambda: _places(reconcile.run(paths, settings, request), ctid), len(addresses))
     except VzhooksError as error:
         log.say(f"after mount: VE {ctid}: {error}", quiet=True)
 
@@ -61,10 +60,14 @@ def _places(report: Report, ctid: str) -> list[tuple[str, str]]:
     return [(a, w.uplink.device) for w in ways if w.uplink for a in w.ve.addresses if a in report.routed]
 
 
-def _repeat(places: Callable[[], Iterable[tuple[str, str]]]) -> None:
+def _repeat(places: Sequence[tuple[str, str]], more: Callable[[], Sequence[tuple[str, str]]] | None = None,
+            whole: int = 0) -> None:
+    """Announce some times; ask for more places until they are whole: routes come one after the other."""
     for pause in REPEAT_S:
         time.sleep(pause)
-        announce.send(places())
+        if more and len(places) < whole:
+            places = more()
+        announce.send(places)
 
 
 def detach(work: Callable[[], Any]) -> None:

@@ -27,7 +27,6 @@ NetlinkError = importlib.import_module("pyroute2.netlink.exceptions").NetlinkErr
 IPRSocket: Any = importlib.import_module("pyroute2.netlink.rtnl.iprsocket").IPRSocket
 
 RTMGRP_ROUTES = 0x40 | 0x400  # include/uapi/linux/rtnetlink.h: RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE
-MIN_PAUSE_S = 0.02
 NLM_F_DUMP_INTR = 0x10  # include/uapi/linux/netlink.h
 # include/uapi/linux/rtnetlink.h, if.h
 RTN_UNICAST = 1
@@ -238,31 +237,33 @@ class Kernel:
 def wait_for_route(addresses: frozenset[str], timeout_s: float) -> bool:
     """Wait until main has a host route on the VEs' side for one of the addresses; tell whether it came.
 
-    Route events only wake us, and the routes are read: an event may be lost (ENOBUFS), a route not.
+    A route event for one of them only wakes us, and the routes are read; so do lost events.
     """
     deadline = time.monotonic() + timeout_s
     events = IPRSocket(groups=RTMGRP_ROUTES)
     try:
         events.bind(groups=RTMGRP_ROUTES)
+        concerned = True
         while time.monotonic() < deadline:
-            with Kernel() as kernel:
-                if kernel.facts().local & addresses:
-                    return True
-            time.sleep(MIN_PAUSE_S)
-            select.select([events.fileno()], [], [], max(0.0, deadline - time.monotonic()))
-            _drain(events)
+            if concerned:
+                with Kernel() as kernel:
+                    if kernel.facts().local & addresses:
+                        return True
+            if select.select([events.fileno()], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                concerned = _concerns(events, addresses)
         return False
     finally:
         events.close()
 
 
-def _drain(events: Any) -> None:
+def _concerns(events: Any, addresses: frozenset[str]) -> bool:
+    """Read what came; tell whether it is about one of the addresses, or something was lost (ENOBUFS)."""
     try:
-        while select.select([events.fileno()], [], [], 0)[0]:
-            os.read(events.fileno(), 1 << 16)
+        return any(m.get("RTA_DST") in addresses for m in events.get())
     except OSError as error:
-        if error.errno != errno.ENOBUFS:
+        if _errno(error) != errno.ENOBUFS:
             raise KernelError(f"route events: {os.strerror(_errno(error))}") from None
+        return True
 
 
 def _may_hold_ves(nic: Nic, nics: dict[str, Nic]) -> bool:
