@@ -87,7 +87,7 @@ def _judge(after: dict[str, Record], config: VeConfig, evidence: Evidence, now: 
         if event.name == "mount":
             after[ctid] = Record(STARTING, now, config.uplink, config.addresses)
         return
-    phase = _phase(config, before, evidence, now)
+    phase = _phase(config, after, evidence, now)
     if phase is None:
         after.pop(ctid, None)
     elif before and phase == STOPPING:
@@ -103,10 +103,12 @@ def _still_routed(before: Record | None, evidence: Evidence) -> tuple[str, ...]:
     return tuple(a for a in before.addresses if a in evidence.routed) if before else ()
 
 
-def _phase(config: VeConfig, before: Record | None, evidence: Evidence, now: float) -> str | None:
-    ctid = config.ctid
-    claimed = {*config.addresses, *evidence.veip.get(ctid, ()), *(before.addresses if before else ())}
+def _phase(config: VeConfig, records: Records, evidence: Evidence, now: float) -> str | None:
+    ctid, before = config.ctid, records.get(config.ctid)
+    listed = set(evidence.veip.get(ctid, ()))
+    claimed = {*config.addresses, *listed, *(before.addresses if before else ())}
     elsewhere = {a for c, veip in evidence.veip.items() if c != ctid for a in veip}
+    elsewhere |= {a for c, r in records.items() if c != ctid for a in r.addresses} - listed
     routed = bool((claimed - elsewhere) & evidence.routed)
     if before and before.phase == STOPPING and (now - before.since < STOP_GRACE_S or ctid in evidence.locked):
         return STOPPING

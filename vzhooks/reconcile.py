@@ -96,6 +96,11 @@ def _configs(paths: Paths, request: Request) -> dict[str, Reading]:
     return found
 
 
+def _now() -> float:
+    """Return the seconds since boot: our notes on VEs live as long, and no clock that is set moves them."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def _untouched(settings: Settings, known: Records, configs: Mapping[str, Reading], request: Request) -> bool:
     """Tell whether the kernel need not be asked: a hook, and no VE here has an uplink."""
     if request.event is None or settings.reserved or settings.unassigned != "main":
@@ -105,7 +110,7 @@ def _untouched(settings: Settings, known: Records, configs: Mapping[str, Reading
 
 
 def _note_only(paths: Paths, known: Records, configs: Mapping[str, Reading], request: Request) -> Report:
-    count = census.take(configs, host.evidence(paths, {}, frozenset()), known, time.time(), request.event)
+    count = census.take(configs, host.evidence(paths, {}, frozenset()), known, _now(), request.event)
     _save(paths, known, count.records, request)
     return Report(problems=count.problems)
 
@@ -149,7 +154,7 @@ class _Run:
         roots = {c.ctid: c.root for c in self.configs.values() if isinstance(c, VeConfig) and c.root}
         seen = host.evidence(self.paths, roots, facts.local)
         complete = self.request.named is None
-        return census.take(self.configs, seen, self.known, time.time(), self.request.event, complete)
+        return census.take(self.configs, seen, self.known, _now(), self.request.event, complete)
 
     def _tables(self, facts: Facts, count: census.Census, found: frozenset) -> tuple[dict[str, int], dict[str, str]]:
         ours = {getattr(i, "table", 0) for i in found}

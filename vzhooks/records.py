@@ -20,7 +20,7 @@ STARTING, RUNNING, STOPPING = "starting", "running", "stopping"
 
 @dataclass(frozen=True)
 class Record:
-    """Hold what we know of one VE: its phase, since when (Unix time), what was put in place."""
+    """Hold what we know of one VE: its phase, since when (seconds since boot), what was put in place."""
 
     phase: str
     since: float

@@ -123,6 +123,12 @@ def test_nor_from_one_that_runs_without_a_record():
     assert found.records["102"].addresses == () and found.problems[0].refuses
 
 
+def test_a_clone_that_is_stopped_is_no_ve_that_lives():
+    found = census(C101, CLONE, records={"101": starting()}, routed=[A])
+    assert [v.ctid for v in found.ves] == ["101"]
+    assert found.problems == ()
+
+
 def test_an_unassigned_clone_is_told_and_not_refused():
     clone = VeConfig("102", (A,))
     assert not census(clone, records={"101": starting()}, routed=[A], event=Event("mount", "102")).problems[0].refuses
