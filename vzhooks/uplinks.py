@@ -71,9 +71,9 @@ def _listed(names: Iterable[str]) -> str:
 def way_of(ve: Ve, settings: Settings, nics: Nics) -> Way:
     """Return the way a VE should go, with the reason where it is not the one it asked for."""
     name = ve.uplink or settings.unassigned
-    if name == "main":
+    if name == "main" and not ve.uplink:
         return Way(ve, "unassigned")
-    if name == "block":
+    if name == "block" and not ve.uplink:
         return Way(ve, "blocked", why=BLOCK)
     try:
         uplink = resolve(name, settings, nics)
