@@ -34,7 +34,7 @@ from vzhooks.model import (
 from vzhooks.roles import Nics, is_lan, is_ve_side
 from vzhooks.settings import Settings
 from vzhooks.tables import own_key, uplink_key
-from vzhooks.uplinks import BLOCK, Way, gateway_of, way_of
+from vzhooks.uplinks import BLOCK, Way, available, gateway_of, way_of
 
 TO_VE, FROM_VE, UNASSIGNED, CLOSED = 1000, 1010, 1020, 1030
 OWN_SPECIFIC, OWN_LAN, OWN_MAIN, OWN_DEFAULT = 1040, 1050, 1060, 1070
@@ -66,7 +66,7 @@ class Wanted:
 
 def table_keys(settings: Settings, nics: Nics, ves: Iterable[Ve]) -> frozenset[str]:
     """Return the keys of all tables that `wanted` may ask for."""
-    names = {ve.uplink or settings.unassigned for ve in ves} - {"main", "block"}
+    names = {ve.uplink or settings.unassigned for ve in ves}.intersection(available(settings, nics))
     uplinks = {uplink_key(n) for n in names | set(settings.uplinks)}
     return frozenset(uplinks | {own_key(n.name) for n in nics.values() if is_lan(n, nics)})
 
