@@ -18,6 +18,7 @@ from vzhooks.host import Paths
 from vzhooks.model import Problem
 from vzhooks.reconcile import Report, Request
 from vzhooks.settings import Settings
+from vzhooks.vzconf import VeConfig
 
 EVENTS = ("mount", "umount", "postumount")
 LOCK_WAIT_S = 30.0
@@ -69,11 +70,12 @@ def _mount(ctid: str, conffile: str, paths: Paths) -> int:
         settings, warnings = ini.load_for_hook(paths)
         report = _reconcile(paths, settings, ctid, conffile)
     except VzhooksError as error:
-        return _end(ctid, [str(error)], assigned, settings)
+        return _end(ctid, [str(error)], assigned, False)
     refusals, notes = _sorted(report, ctid)
     for text in [*warnings, *notes]:
         log.say(f"mount: VE {ctid}: {text}")
-    status = _end(ctid, refusals, assigned, settings)
+    shut = isinstance(config, VeConfig) and not any(f.opens for f in report.failures)
+    status = _end(ctid, refusals, assigned, shut and settings.on_error == "warn")
     if status:
         _give_back(paths, settings, ctid)
         return status
@@ -95,9 +97,9 @@ def _sorted(report: Report, ctid: str) -> tuple[list[str], list[str]]:
     return refusals, [p.text for p in ours if not p.refuses] + [f.text for f in report.failures if not f.opens]
 
 
-def _end(ctid: str, refusals: list[str], assigned: bool, settings: Settings) -> int:
-    """Say why a start is refused, or why it goes on all the same."""
-    refuse = bool(refusals) and assigned and settings.on_error == "refuse"
+def _end(ctid: str, refusals: list[str], assigned: bool, warn: bool) -> int:
+    """Say why a start is refused, or why it goes on all the same: `warn`, and the VE is surely cut off."""
+    refuse = bool(refusals) and assigned and not warn
     for text in refusals:
         verdict = "start refused" if refuse else "goes on, cut off where needed" if assigned else "not hindered"
         log.say(f"mount: VE {ctid}: {verdict}: {text}", log.ERROR if refuse else log.WARNING)
