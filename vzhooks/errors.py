@@ -20,6 +20,10 @@ class VzhooksError(Exception):
 
     exit_code = FAILED
 
+    def __str__(self) -> str:
+        """Return the message as one printable line, whatever text of others is in it."""
+        return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in super().__str__())
+
 
 class InputError(VzhooksError):
     """Say that text given by the operator cannot be used."""
