@@ -52,6 +52,8 @@ def _text(paths: Paths) -> str | None:
         with open(paths.ini, "rb") as file:
             text = file.read().decode("utf-8")
     except FileNotFoundError:
+        if os.path.islink(paths.ini):
+            raise SettingsError(f"{paths.ini}: the link leads nowhere; mend it or remove it") from None
         return None
     except UnicodeDecodeError:
         raise SettingsError(f"{paths.ini}: not UTF-8 text; write it anew") from None
