@@ -94,6 +94,8 @@ def _uplinks(ini: configparser.ConfigParser, where: str) -> tuple[dict[str, Upli
     names = [s.partition(":")[2].strip() for s in ini.sections() if s.startswith("uplink:")]
     for name, section in zip(names, (s for s in ini.sections() if s.startswith("uplink:"))):
         try:
+            if names.count(name) > 1:
+                raise SettingsError(f"{where}: [{section}]: the uplink {name} is named twice; remove one of them")
             uplink = _uplink(name, dict(ini[section]), f"{where}: [{section}]", names)
             if uplink.table and tables.setdefault(uplink.table, name) != name:
                 raise SettingsError(f"{where}: [{section}] table = {uplink.table}: is the table of "
