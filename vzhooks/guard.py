@@ -140,7 +140,7 @@ def parse(listings: Mapping[str, str]) -> frozenset[Item]:
             sets = {_key(family, i["set"]["name"]): i["set"] for i in items if "set" in i}
             marks = [i["rule"].get("comment", "?") for i in items if "rule" in i]
             elements += [e for name, found in sets.items() if name in SETS for e in _elements(name, found)]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             line = f"nft -j list table {family} {NAME}: cannot read its output ({error!r}); check nft's version"
             raise KernelError(line) from None
         whole = whole and marks == _MARKS[family] and set(sets) == {n for n in SETS if _family(n) == family}
