@@ -57,14 +57,14 @@ class Site:
         assert done.stdout == "", done.stdout
 
     def state(self) -> dict[str, str]:
-        """Return all rules, routes, proxy neighbours and nft tables of the HN, whoever made them."""
+        """Return all rules, routes, proxy neighbours and nft tables, counters apart, whoever made them."""
         with self.node.hn.ipr() as ipr:
             rules = [repr(sorted(map(repr, m["attrs"]))) for f in (2, 10) for m in ipr.get_rules(family=f)]
             routes = [repr([m[k] for k in ("family", "dst_len", "src_len", "table", "type", "proto", "scope")]) + repr(
                 sorted(repr(a) for a in m["attrs"] if a[0] not in ("RTA_CACHEINFO",))) for m in ipr.get_routes()]
             proxies = [repr(m["attrs"]) for m in ipr.neigh("dump", dump_filter=lambda m: True, family=0, flags=8)]
         return {"rules": "\n".join(rules), "routes": "\n".join(sorted(routes)), "proxies": "\n".join(sorted(proxies)),
-                "nft": self.hn("nft", "list", "ruleset")}
+                "nft": self.hn("nft", "-s", "list", "ruleset")}
 
     def ping(self, ctid: str, dst: str = CLIENT, count: int = 3, **more: object) -> int:
         """Ping from a VE; return the number of answers."""

@@ -113,6 +113,12 @@ class ExampleNode:
         with self.hn.ipr() as ipr:
             change_route(ipr, verb, dst, oif=index, gateway=gateway, table=table)
 
+    def add_nic(self, nic: str, mac: str) -> None:
+        """Give the HN one more NIC on the LAN, up and without an address."""
+        with self.lan.ipr() as ipr:
+            self._plug(ipr, self.lan.index("lan0"), self.hn, nic, mac)
+        self.link(nic, up=True)
+
     # -- building ---------------------------------------------------------------------------
 
     def _build(self) -> None:

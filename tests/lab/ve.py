@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_interface
 
 from tests.lab.box import Box
 from tests.lab.links import add_veth, change_address, change_route, furnish, host_length, up_without_arp
@@ -45,9 +46,16 @@ def config_text(ctid: str, addresses: Sequence[str], uplink: str | None = None, 
 
 
 def addresses_in(text: str) -> list[str]:
-    """Read the addresses from a config; several IP_ADDRESS lines add up, masks are dropped."""
+    """Read the addresses from a config; lines add up, masks are dropped, and what is no address is skipped."""
     values = re.findall(r'^IP_ADDRESS="?([^"\n]*)', text, re.MULTILINE)
-    return [word.split("/")[0] for value in values for word in value.split()]
+    return [word.split("/")[0] for value in values for word in value.split() if _is_address(word)]
+
+
+def _is_address(word: str) -> bool:
+    try:
+        return bool(ip_interface(word))
+    except ValueError:
+        return False
 
 
 @dataclass

@@ -2,8 +2,10 @@
 
 import pytest
 
-from tests.lab import ExampleNode
-from tests.site import Site
+pytest.register_assert_rewrite("tests.site", "tests.told")
+
+from tests.lab import ExampleNode  # noqa: E402
+from tests.site import Site  # noqa: E402
 
 
 @pytest.fixture(params=[0, 1, 2], ids=lambda n: f"rp_filter{n}")
