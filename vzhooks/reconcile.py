@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from vzhooks import census, harden, host, nft, plan, policy, records, sysctl, tables
 from vzhooks.apply import Failure, apply
 from vzhooks.census import Event, Reading
-from vzhooks.errors import HostError, InputError
+from vzhooks.errors import HostError, InputError, KernelError
 from vzhooks.harden import Outcome
 from vzhooks.host import Paths
 from vzhooks.model import Element, Problem, Rule, Sysctl
@@ -132,6 +132,7 @@ class _Run:
         """Decide and, unless dry, carry out."""
         facts = self.kernel.facts()
         rules, strangers = self.kernel.rules()
+        others = self._in_the_way(strangers)
         found = rules | self.kernel.routes() | nft.found()
         count = self._census(facts)
         numbers, occupied = self._tables(facts, count, found)
@@ -142,13 +143,24 @@ class _Run:
         # The first use, and the end of the last, concern all VEs of the node.
         scope = self._scope(count) if found and wanted.items else plan.ALL
         ops = plan.diff(wanted.items | hard.wanted, found, scope)
-        problems = (*count.problems, *wanted.problems, *hard.problems, *_in_the_way(strangers, bool(rules)))
+        problems = (*count.problems, *wanted.problems, *hard.problems, *others)
         if self.request.dry_run:
             return Report(ops, wanted.ways, problems, tables=numbers)
-        _save(self.paths, self.known, count.records, self.request)
         self._save_node(numbers, hard)
+        _save(self.paths, self.known, count.records, self.request)
         failures = tuple(apply(ops, self.kernel))
         return Report(ops, wanted.ways, problems, failures, numbers, _moved(ops, facts), facts.local)
+
+    def _in_the_way(self, strangers: tuple[str, ...]) -> list[Problem]:
+        """Return what others have among our priorities; raises KernelError for a first assigned VE."""
+        event, band = self.request.event, f"{policy.BAND[0]}-{policy.BAND[-1]}"
+        first = not any(r.uplink for c, r in self.known.items() if not (event and event.ctid == c))
+        others = [Problem("", f"another's rule stands within the priorities {band} of vzhooks: {s}; "
+                          "give that rule another priority", first) for s in strangers]
+        assigned = any(isinstance(c, Problem) or c.uplink for c in self.configs.values())
+        if others and first and assigned and event and event.name == "mount":
+            raise KernelError(others[0].text)
+        return others
 
     def _census(self, facts: Facts) -> census.Census:
         roots = {c.ctid: c.root for c in self.configs.values() if isinstance(c, VeConfig) and c.root}
@@ -232,10 +244,3 @@ def _moved(ops: tuple[Op, ...], facts: Facts) -> tuple[tuple[str, str], ...]:
     hard = {i.key.split("/")[3] for i in added if isinstance(i, Sysctl)}
     own = [(a, n.name) for n in facts.nics.values() for a in n.owns if a in ways or n.name in hard]
     return tuple((a, d) for a, d in exits if a in facts.local) + tuple(own)
-
-
-def _in_the_way(strangers: tuple[str, ...], ours: bool) -> list[Problem]:
-    """Return what others have among our priorities; at first use that is a reason not to begin."""
-    band = f"{policy.BAND[0]}-{policy.BAND[-1]}"
-    return [Problem("", f"another's rule stands within the priorities {band} of vzhooks: {s}; "
-                    "give that rule another priority", not ours) for s in strangers]
