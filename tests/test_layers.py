@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "vzhooks"
 LAYERS = [
     {"__init__", "errors", "model", "lean"},
     {"roles", "tables", "settings", "vzconf", "guard"},
-    {"harden", "messages", "sysctl", "uplinks"},
+    {"confedit", "harden", "messages", "sysctl", "uplinks"},
     {"policy"},
     {"records"},
     {"census", "plan"},
@@ -19,13 +19,13 @@ LAYERS = [
     {"apply"},
     {"reconcile", "log"},
     {"announce", "doctor", "status"},
-    {"follow", "install", "probe"},
+    {"assign", "follow", "install", "probe"},
     {"examine", "hook"},
     {"cli"},
     {"__main__"},
 ]
 PURE = {"model", "errors", "roles", "tables", "settings", "vzconf", "guard", "policy", "census", "plan", "status",
-        "harden", "doctor", "messages", "uplinks"}
+        "harden", "doctor", "messages", "uplinks", "confedit"}
 IO = {"os", "socket", "subprocess", "pyroute2", "fcntl", "time", "sys", "shutil", "syslog"}
 
 

@@ -58,10 +58,11 @@ Reading = Union[VeConfig, Problem]
 
 
 def take(configs: Mapping[str, Reading], evidence: Evidence, records: Records, now: float,
-         event: Event | None = None, complete: bool = False) -> Census:
+         event: Event | None = None, complete: bool = False, assign: Mapping[str, str] | None = None) -> Census:
     """Return who lives, judged by fresh configs where given and by our records for all others.
 
-    complete: the configs are all there are, so a record without one is of a VE that was destroyed.
+    complete: the configs are all there are, so a record without one is of a VE that was destroyed;
+    assign: the uplink that live VEs get now, whatever their configs say.
 
     A config that could not be read is a Problem in its place: that VE stays as it was recorded.
     """
@@ -71,6 +72,8 @@ def take(configs: Mapping[str, Reading], evidence: Evidence, records: Records, n
     for config in configs.values():
         if isinstance(config, VeConfig):
             _judge(after, config, evidence, now, event)
+            if not event:
+                _override(after, config, records.get(config.ctid), assign or {})
     if event and event.name != "mount":
         _unmount(after, event, now)
     for ctid in [c for c in after if c not in configs and not (event and event.ctid == c)]:
@@ -97,6 +100,17 @@ def _judge(after: dict[str, Record], config: VeConfig, evidence: Evidence, now: 
         addresses = tuple(dict.fromkeys(config.addresses + seen))
         since = before.since if before and before.phase == phase else now
         after[ctid] = Record(phase, since, config.uplink, addresses)
+
+
+def _override(after: dict[str, Record], config: VeConfig, before: Record | None, assign: Mapping[str, str]) -> None:
+    """Let an uplink given without --save outlast the config, until the VE stops or the config says the same."""
+    record = after.get(config.ctid)
+    if record is None or record.phase == STOPPING:
+        return
+    kept = before.override if before and before.phase != STOPPING else None
+    override = assign.get(config.ctid, kept)
+    if override is not None and override != config.uplink:
+        after[config.ctid] = replace(record, uplink=override, override=override)
 
 
 def _still_routed(before: Record | None, evidence: Evidence) -> tuple[str, ...]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from vzhooks import __version__, host, log
 from vzhooks.errors import DONE, DRIFT, FAILED, VzhooksError
 from vzhooks.host import Paths
+from vzhooks.model import Problem
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,6 +43,12 @@ def parser() -> argparse.ArgumentParser:
     resync.add_argument("ctids", nargs="*", metavar="CTID", help="a VE's number or UUID; none: the whole node")
     resync.add_argument("--dry-run", action="store_true", help="print the changes and make none")
     resync.set_defaults(run=cmd_resync)
+
+    assign = commands.add_parser("set", help="give a VE another uplink, at once and, with --save, for good")
+    assign.add_argument("ctid", metavar="CTID", help="a VE's number, UUID or name")
+    assign.add_argument("--uplink", required=True, metavar="NAME", help="an uplink of this node; none unassigns the VE")
+    assign.add_argument("--save", action="store_true", help="write it into the VE's config as well")
+    assign.set_defaults(run=cmd_set)
 
     status = commands.add_parser("status", help="show each live VE's addresses, uplink, device and state")
     status.add_argument("ctids", nargs="*", metavar="CTID")
@@ -82,11 +90,29 @@ def cmd_resync(args: argparse.Namespace) -> int:
     for op in report.ops:
         print(shell(op))
     follow.announce_moved(report)
-    for text in [*_problem_lines(report), *(f.text for f in report.failures)]:
+    for text in [*_lines(report.problems), *(f.text for f in report.failures)]:
         print(f"vzhooks resync: {text}", file=sys.stderr)
     done = "would be made" if args.dry_run else "made"
     print(f"vzhooks resync: {len(report.ops) or 'no'} changes {done}", file=sys.stderr)
     return FAILED if report.failures or any(p.refuses for p in report.problems) else DONE
+
+
+def cmd_set(args: argparse.Namespace) -> int:
+    """Move a VE to another uplink."""
+    from vzhooks import assign, follow, ini
+    paths = Paths()
+    name = "" if args.uplink == "none" else args.uplink
+    done = assign.assign(paths, ini.load(paths), args.ctid, name, args.save)
+    follow.announce_moved(done.report)
+    mine = [p for p in done.report.problems if p.ctid in ("", done.ctid)]
+    for text in [*_lines(mine), *(f.text for f in done.report.failures)]:
+        print(f"vzhooks set: {text}", file=sys.stderr)
+    if not done.runs and not done.saved:
+        print(f"vzhooks set: VE {done.ctid} does not run and --save was not given, so nothing was changed",
+              file=sys.stderr)
+    elif not done.saved:
+        print(f"vzhooks set: not saved; VE {done.ctid} has its old uplink again after its next stop", file=sys.stderr)
+    return FAILED if done.report.failures or any(p.refuses for p in mine) else DONE
 
 
 def cmd_status(args: argparse.Namespace) -> int:
@@ -95,7 +121,7 @@ def cmd_status(args: argparse.Namespace) -> int:
     report = _reconcile(args.ctids, dry_run=True)
     report = status.only(report, args.ctids)
     print(status.as_json(report) if args.json else status.as_table(report))
-    for text in _problem_lines(report):
+    for text in _lines(report.problems):
         print(f"vzhooks status: {text}", file=sys.stderr)
     return DRIFT if report.ops else DONE
 
@@ -136,8 +162,8 @@ def _reconcile(ctids: list[str], dry_run: bool, **more: Any):
     return reconcile.run(paths, ini.load(paths), reconcile.Request(ctids=chosen, dry_run=dry_run, **more))
 
 
-def _problem_lines(report) -> list[str]:
-    return [f"VE {p.ctid}: {p.text}" if p.ctid else p.text for p in report.problems]
+def _lines(problems: Iterable[Problem]) -> list[str]:
+    return [f"VE {p.ctid}: {p.text}" if p.ctid else p.text for p in problems]
 
 
 def cmd_install(args: argparse.Namespace) -> int:

@@ -57,7 +57,7 @@ def _addresses(report: Report, ctid: str) -> frozenset[str]:
 
 def _places(report: Report, ctid: str) -> list[tuple[str, str]]:
     ways = (w for w in report.ways if w.ve.ctid == ctid and w.uplink)
-    return [(a, w.uplink.device) for w in ways if w.uplink for a in w.ve.addresses if a in report.routed]
+    return [(a, w.uplink.device) for w in ways if w.uplink for a in w.ve.addresses if a in report.facts.local]
 
 
 def _repeat(places: Sequence[tuple[str, str]], more: Callable[[], Sequence[tuple[str, str]]] | None = None,

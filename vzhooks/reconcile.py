@@ -31,14 +31,16 @@ from vzhooks.vzconf import VeConfig
 class Request:
     """Say what a run is about: some VEs (None for the node), a hook's event, and whether to change.
 
-    harden: "on" or "off" where the operator asks for it, force: even where it leaves addresses
-    unanswered; empty: the wanted state is nothing, as for uninstall; wait_s: for the lock.
+    assign: uplinks that live VEs get whatever their configs say; harden: "on" or "off" where the
+    operator asks for it, force: even where it leaves addresses unanswered; empty: the wanted state is
+    nothing, as for uninstall; wait_s: for the lock.
     """
 
     ctids: frozenset[str] | None = None
     event: Event | None = None
     conffile: str = ""
     dry_run: bool = False
+    assign: Mapping[str, str] = field(default_factory=dict)
     harden: str = ""
     force: bool = False
     empty: bool = False
@@ -54,8 +56,7 @@ class Request:
 class Report:
     """Tell what a run found: ops made (or to make), ways of the VEs, problems, and what failed.
 
-    moved: (address, device) of what neighbours must hear about; routed: addresses that main has a
-    host route for on the VEs' side.
+    moved: (address, device) of what neighbours must hear about.
     """
 
     ops: tuple[Op, ...] = ()
@@ -64,7 +65,7 @@ class Report:
     failures: tuple[Failure, ...] = ()
     tables: Mapping[str, int] = field(default_factory=dict)
     moved: tuple[tuple[str, str], ...] = ()
-    routed: frozenset[str] = frozenset()
+    facts: Facts = field(default_factory=lambda: Facts({}))
 
 
 def run(paths: Paths, settings: Settings, request: Request) -> Report:
@@ -145,11 +146,11 @@ class _Run:
         ops = plan.diff(wanted.items | hard.wanted, found, scope)
         problems = (*count.problems, *wanted.problems, *hard.problems, *others)
         if self.request.dry_run:
-            return Report(ops, wanted.ways, problems, tables=numbers)
+            return Report(ops, wanted.ways, problems, tables=numbers, facts=facts)
         self._save_node(numbers, hard)
         _save(self.paths, self.known, count.records, self.request)
         failures = tuple(apply(ops, self.kernel))
-        return Report(ops, wanted.ways, problems, failures, numbers, _moved(ops, facts), facts.local)
+        return Report(ops, wanted.ways, problems, failures, numbers, _moved(ops, facts), facts)
 
     def _in_the_way(self, strangers: tuple[str, ...]) -> list[Problem]:
         """Return what others have among our priorities; raises KernelError for a first assigned VE."""
@@ -166,7 +167,8 @@ class _Run:
         roots = {c.ctid: c.root for c in self.configs.values() if isinstance(c, VeConfig) and c.root}
         seen = host.evidence(self.paths, roots, facts.local)
         complete = self.request.named is None
-        return census.take(self.configs, seen, self.known, _now(), self.request.event, complete)
+        return census.take(self.configs, seen, self.known, _now(), self.request.event, complete,
+                           self.request.assign)
 
     def _tables(self, facts: Facts, count: census.Census, found: frozenset) -> tuple[dict[str, int], dict[str, str]]:
         ours = {getattr(i, "table", 0) for i in found}

@@ -20,12 +20,16 @@ STARTING, RUNNING, STOPPING = "starting", "running", "stopping"
 
 @dataclass(frozen=True)
 class Record:
-    """Hold what we know of one VE: its phase, since when (seconds since boot), what was put in place."""
+    """Hold what we know of one VE: its phase, since when (seconds since boot), what was put in place.
+
+    override: the uplink that `vzhooks set` without --save gave it, until it stops; None for none.
+    """
 
     phase: str
     since: float
     uplink: str = ""
     addresses: tuple[str, ...] = ()
+    override: str | None = None
 
 
 Records = Mapping[str, Record]

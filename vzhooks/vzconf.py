@@ -26,13 +26,14 @@ WHOLE = ("VE_ROOT", "VE_PRIVATE", "OSTEMPLATE", "PHYSPAGES", "VEID", "UUID", "ON
 class VeConfig:
     """Hold what concerns us of one VE's config; `notes` are lines to tell the operator.
 
-    addresses: canonical, without prefix length; uplink: "" without one; root: VE_ROOT or "".
+    addresses: canonical, without prefix length; uplink: "" without one; root: VE_ROOT or ""; name: NAME or "".
     """
 
     ctid: str
     addresses: tuple[str, ...] = ()
     uplink: str = ""
     root: str = ""
+    name: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -48,7 +49,8 @@ def parse(data: bytes, ctid: str, where: str) -> VeConfig:
     uplink, more = _uplink([v for n, v in lines if n == "UPLINK"], where)
     roots = [v for n, v in lines if n == "VE_ROOT"]
     root = re.sub(r"\$(VEID|\{VEID\})", ctid, roots[-1]) if roots else ""
-    return VeConfig(ctid, addresses, uplink, root, notes + more)
+    names = [v for n, v in lines if n == "NAME"]
+    return VeConfig(ctid, addresses, uplink, root, names[-1] if names else "", notes + more)
 
 
 def _lines(data: bytes, where: str) -> list[tuple[str, str]]:

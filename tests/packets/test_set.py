@@ -1,0 +1,111 @@
+"""`vzhooks set` moves a VE: at once, without losing packets, and for good with --save."""
+
+import os
+import threading
+
+import pytest
+
+from tests.lab.node import MACS
+from tests.lab.wire import neighbour, ping
+from tests.site import CLIENT, VE101
+
+CONF = "/etc/vz/conf/101.conf"
+
+
+def test_a_running_ve_moves_at_once_and_moves_back_at_its_next_start(every):
+    every.ve("101", uplink="eth3")
+    conf = every.node.hn.read(CONF)
+    assert "not saved" in every.vzhooks("set", "101", "--uplink", "eth4").stderr
+    every.leaves_by("101", "eth4")
+    every.vzhooks("resync")
+    every.leaves_by("101", "eth4")
+    assert every.node.hn.read(CONF) == conf
+    assert every.vzctl.restart("101").rc == 0
+    every.leaves_by("101", "eth3")
+
+
+def test_save_keeps_it(every):
+    every.ve("101", uplink="eth3")
+    conf = every.node.hn.read(CONF)
+    every.vzhooks("set", "101", "--uplink", "eth4", "--save")
+    assert every.node.hn.read(CONF) == conf.replace('UPLINK="eth3"', 'UPLINK="eth4"')
+    every.settled()
+    assert every.vzctl.restart("101").rc == 0
+    every.leaves_by("101", "eth4")
+    every.vzhooks("set", "101", "--uplink", "none", "--save")
+    assert every.node.hn.read(CONF) == conf.replace('UPLINK="eth3"\n', "")
+    every.leaves_by("101", "eth0")
+
+
+@pytest.mark.parametrize("save", [(), ("--save",)])
+def test_a_move_loses_at_most_2_of_300_pings(every, save):
+    every.ve("101", uplink="eth3")
+    every.end_announcers()
+    every.forget()
+    assert every.ping("101") == 3
+    answered = []
+    stream = threading.Thread(target=lambda: answered.append(ping(every.node.ve("101").box, CLIENT, count=300)))
+    with every.only_by("eth3", "eth4"):
+        stream.start()
+        every.vzhooks("set", "101", "--uplink", "eth4", *save)
+        stream.join()
+    assert answered[0] >= 298
+    assert neighbour(every.node.client, VE101) == MACS["eth4"]
+
+
+def test_a_stopped_ve_without_save_is_told_that_nothing_changed(site):
+    site.node.create_ve("101", [VE101], "eth3")
+    before = site.node.hn.read(CONF)
+    assert "nothing was changed" in site.vzhooks("set", "101", "--uplink", "eth4").stderr
+    assert site.node.hn.read(CONF) == before
+
+
+def test_the_config_is_written_through_its_link_with_mode_and_owner_kept(site):
+    site.node.create_ve("101", [VE101], "eth3")
+    site.hn("sh", "-c", f"mv {CONF} /vz/private/101/ve.conf && ln -s /vz/private/101/ve.conf {CONF} && "
+            f"chmod 640 /vz/private/101/ve.conf && chown 0:65534 /vz/private/101/ve.conf")
+    site.vzhooks("set", "101", "--uplink", "eth4", "--save")
+    assert site.hn("stat", "-c", "%a %u:%g %F", "/vz/private/101/ve.conf").strip() == "640 0:65534 regular file"
+    assert site.hn("stat", "-c", "%F", CONF).strip() == "symbolic link"
+    assert 'UPLINK="eth4"' in site.node.hn.read("/vz/private/101/ve.conf")
+
+
+def test_a_ve_may_be_given_by_its_name(site):
+    site.node.create_ve("101", [VE101], "eth3", extra='NAME="web one"')
+    site.vzhooks("set", "web one", "--uplink", "eth4", "--save")
+    assert 'UPLINK="eth4"' in site.node.hn.read(CONF)
+    site.node.create_ve("102", ["192.168.18.102"], extra='NAME="web one"')
+    assert "101, 102" in site.vzhooks("set", "web one", "--uplink", "eth4", rc=1).stderr
+
+
+@pytest.mark.parametrize(("args", "rc", "says"), [
+    (("101", "--uplink", "isp9"), 1, "eth0, eth3, eth4"), (("999", "--uplink", "eth4"), 1, "vzlist"),
+    (("../x", "--uplink", "eth4"), 1, "no such VE"), (("101",), 2, "--uplink"),
+    (("101", "--uplink", "lo"), 1, "loopback"),
+    (("101", "--uplink", "$(x)"), 1, "no uplink's name"),
+])
+def test_bad_arguments_change_nothing(site, args, rc, says):
+    site.ve("101", uplink="eth3")
+    site.end_announcers()
+    before = site.state(), site.node.hn.read(CONF)
+    said = site.vzhooks("set", *args, "--save", rc=rc).stderr
+    assert says in said
+    assert (site.state(), site.node.hn.read(CONF)) == before
+
+
+def test_a_config_under_vzctls_lock_is_not_written(site):
+    site.node.create_ve("101", [VE101], "eth3")
+    site.node.hn.write("/vz/lock/101.lck", f"{os.getpid()}\n")
+    before = site.node.hn.read(CONF)
+    assert "vzctl is at work" in site.vzhooks("set", "101", "--uplink", "eth4", "--save", rc=75).stderr
+    assert site.node.hn.read(CONF) == before
+
+
+def test_a_full_disk_leaves_the_config_as_it_was(site):
+    site.hn("mount", "-t", "tmpfs", "-o", "size=16k,mode=755", "none", "/etc/vz/conf")
+    site.node.write_conf("101", [VE101], "eth3")
+    before = site.node.hn.read(CONF)
+    site.node.hn.run(["sh", "-c", "cat /dev/zero > /etc/vz/conf/fill"])
+    assert "was not saved" in site.vzhooks("set", "101", "--uplink", "eth4", "--save", rc=1).stderr
+    assert site.node.hn.read(CONF) == before
+    assert site.hn("ls", "/etc/vz/conf").split() == ["101.conf", "fill"]

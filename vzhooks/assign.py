@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Give a VE another uplink, as `vzctl set` would: at once while it runs, for good with --save."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from vzhooks import host, reconcile, uplinks
+from vzhooks.confedit import with_uplink
+from vzhooks.errors import HostError, InputError, LockBusy
+from vzhooks.host import Paths
+from vzhooks.model import Problem
+from vzhooks.reconcile import Report, Request
+from vzhooks.settings import Settings
+from vzhooks.vzconf import VeConfig
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """Tell what was done: whether the VE runs, the run's report (empty where it does not), whether it was saved."""
+
+    ctid: str
+    runs: bool
+    saved: bool
+    report: Report
+
+
+def find(paths: Paths, given: str) -> str:
+    """Return the id of the VE given by id or by name.
+
+    Raises InputError where there is none, or more than one of that name.
+    """
+    if host.CTID.fullmatch(given) and os.path.exists(os.path.join(paths.conf_dir, f"{given}.conf")):
+        return given
+    named = [c for c, r in host.read_configs(paths).items() if isinstance(r, VeConfig) and r.name == given]
+    if len(named) > 1:
+        raise InputError(f"{given}: the name of more than one VE ({', '.join(named)}); give the id")
+    if not named:
+        raise InputError(f"{given}: no such VE on this node; `vzlist -a` shows those there are")
+    return named[0]
+
+
+def assign(paths: Paths, settings: Settings, given: str, name: str, save: bool) -> Assigned:
+    """Give a VE the uplink `name`, "" for none.
+
+    Raises InputError for a VE or an uplink that there is not, LockBusy, HostError where the config
+    cannot be written: what runs is changed then, and said.
+    """
+    ctid = find(paths, given)
+    config = host.read_config(paths, ctid)
+    if isinstance(config, Problem):
+        raise InputError(config.text)
+    before = reconcile.run(paths, settings, Request(ctids=frozenset({ctid}), dry_run=True))
+    if name:
+        uplinks.resolve(name, settings, before.facts.nics)
+    runs = any(w.ve.ctid == ctid for w in before.ways)
+    report = Report()
+    if runs:
+        report = reconcile.run(paths, settings, Request(ctids=frozenset({ctid}), assign={ctid: name}))
+    if save:
+        write(paths, ctid, name)
+    return Assigned(ctid, runs, save, report)
+
+
+def write(paths: Paths, ctid: str, name: str) -> None:
+    """Change the UPLINK line of a VE's config as safely as vzctl does.
+
+    Through its symbolic link, under vzctl's lock, by a new file under the old name with the old mode
+    and owner. Raises LockBusy while vzctl is at work on the VE, HostError where it cannot be written:
+    the config is then as it was.
+    """
+    path = os.path.realpath(os.path.join(paths.conf_dir, f"{ctid}.conf"))
+    with _vzctl_lock(paths, ctid):
+        try:
+            with open(path, "rb") as file:
+                old = file.read()
+            new = with_uplink(old, name)
+            if new != old:
+                _replace(path, new)
+        except OSError as error:
+            raise HostError(f"{path}: cannot be written ({error.strerror}), so UPLINK was not saved; "
+                            "mend that and give the command again") from None
+
+
+def _replace(path: str, data: bytes) -> None:
+    temporary, found = f"{path}.vzhooks", os.stat(path)
+    try:
+        with open(temporary, "wb") as file:
+            os.fchown(file.fileno(), found.st_uid, found.st_gid)
+            os.fchmod(file.fileno(), found.st_mode & 0o7777)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+@contextmanager
+def _vzctl_lock(paths: Paths, ctid: str) -> Iterator[None]:
+    """Hold the VE's lock file as vzctl does (vzctl src/lib/lock.c): it names our process and command."""
+    folder = next((d for d in host.lock_dirs(paths) if os.path.isdir(d)), "")
+    if not folder:
+        yield
+        return
+    path = os.path.join(folder, f"{ctid}.lck")
+    if host.is_locked(paths, ctid):
+        raise LockBusy(f"{path}: vzctl is at work on VE {ctid}; try again when it is done")
+    with suppress(FileNotFoundError):
+        os.unlink(path)  # of a vzctl that died
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        raise LockBusy(f"{path}: vzctl is at work on VE {ctid}; try again when it is done") from None
+    except OSError as error:
+        raise HostError(f"{path}: {error.strerror}; vzhooks must run as root") from None
+    try:
+        os.write(handle, f"{os.getpid()}\nset\n".encode())
+        yield
+    finally:
+        os.close(handle)
+        os.unlink(path)
