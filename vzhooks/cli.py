@@ -55,6 +55,11 @@ def parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="print one JSON object")
     status.set_defaults(run=cmd_status)
 
+    route = commands.add_parser("route", help="ask the kernel where a VE's packet would go, and say why")
+    route.add_argument("ctid", metavar="CTID", help="a VE's number, UUID or name")
+    route.add_argument("dest", metavar="DEST", help="an IPv4 or IPv6 address")
+    route.set_defaults(run=cmd_route)
+
     harden = commands.add_parser("harden", help="let each of the node's own addresses be answered by its own NIC")
     how = harden.add_mutually_exclusive_group()
     how.add_argument("--check", action="store_true", help="change nothing; exit 3 where the node is soft")
@@ -124,6 +129,17 @@ def cmd_status(args: argparse.Namespace) -> int:
     for text in _lines(report.problems):
         print(f"vzhooks status: {text}", file=sys.stderr)
     return DRIFT if report.ops else DONE
+
+
+def cmd_route(args: argparse.Namespace) -> int:
+    """Show rule, table, device and source of a VE's packet; return 3 where that contradicts the config."""
+    from vzhooks import ini, where
+    answers = where.ask(Paths(), ini.load(Paths()), args.ctid, args.dest)
+    for n, answer in enumerate(answers):
+        print("\n".join(answer.lines if not n else ("", *answer.lines)))
+        if answer.contradiction:
+            print(f"vzhooks route: {answer.contradiction}", file=sys.stderr)
+    return DRIFT if any(a.contradiction for a in answers) else DONE
 
 
 def cmd_harden(args: argparse.Namespace) -> int:

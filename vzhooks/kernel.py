@@ -11,16 +11,25 @@ import importlib
 import os
 import select
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Callable
 
 from vzhooks import lean
 from vzhooks.errors import HostError, KernelError
-from vzhooks.messages import FAMILIES, RT_SCOPE_UNIVERSE, route_request, rule_of, rule_request, table_of
-from vzhooks.model import MAIN, PROTOCOL, Gateway, Item, Nic, Proxy, Route, Rule
+from vzhooks.messages import (
+    FAMILIES,
+    gateways_of,
+    local_of,
+    nics_of,
+    route_request,
+    rule_of,
+    rule_request,
+    table_of,
+)
+from vzhooks.model import MAIN, PROTOCOL, Item, Lookup, Nic, Proxy, Route, Rule
 from vzhooks.plan import ADD, DELETE, Op
 from vzhooks.policy import BAND, Facts
-from vzhooks.roles import is_lan
+from vzhooks.roles import is_lan, is_ve_side
 
 IPRoute: Any = lean.iproute()
 NetlinkError = importlib.import_module("pyroute2.netlink.exceptions").NetlinkError
@@ -28,11 +37,11 @@ IPRSocket: Any = importlib.import_module("pyroute2.netlink.rtnl.iprsocket").IPRS
 
 RTMGRP_ROUTES = 0x40 | 0x400  # include/uapi/linux/rtnetlink.h: RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE
 NLM_F_DUMP_INTR = 0x10  # include/uapi/linux/netlink.h
-# include/uapi/linux/rtnetlink.h, if.h
-RTN_UNICAST = 1
+# include/uapi/linux/rtnetlink.h
+RTN_UNICAST, RTN_LOCAL = 1, 2
+RTM_F_LOOKUP_TABLE = 0x1000  # answer with the table found, not with main
 RTPROT_KERNEL = 2
 RTM_F_CLONED = 0x200  # IPv6 routes that the kernel only remembers
-IFF_UP, IFF_LOOPBACK, IFF_POINTOPOINT, IFF_LOWER_UP = 1, 8, 16, 1 << 16
 NTF_PROXY = 8  # include/uapi/linux/neighbour.h
 # A rule dump resumes by index, so beyond one 32 KB buffer (about 450 rules) it can miss rules while
 # others are deleted, and the kernel does not flag it: such a dump counts only when it repeats.
@@ -65,51 +74,15 @@ class Kernel:
         nics = {n.name: n for n in self._nics()}
         routes = [m for f in self._families.values() for m in self._dump_routes(f, table=MAIN)]
         unicast = [m for m in routes if m["type"] == RTN_UNICAST]
-        return Facts(nics, tuple(self._gateways(unicast)), frozenset(self._local(unicast, nics)), tuple(self._families))
+        local = frozenset(local_of(unicast, self._names, nics))
+        return Facts(nics, tuple(gateways_of(unicast, self._names)), local, tuple(self._families))
 
-    def _nics(self) -> Iterator[Nic]:
+    def _nics(self) -> list[Nic]:
         links = _whole(lambda: list(self._ip.get_links()), "links")
-        addresses = self._addresses()
+        addresses = _whole(lambda: list(self._ip.get_addr()), "addresses")
         self._names = {m["index"]: m.get("IFLA_IFNAME") for m in links}
         self._indexes = {name: index for index, name in self._names.items()}
-        members: dict[int, list[str]] = {}
-        for m in links:
-            members.setdefault(m.get("IFLA_MASTER") or 0, []).append(m.get("IFLA_IFNAME"))
-        for m in links:
-            info, flags = m.get("IFLA_LINKINFO"), m["flags"]
-            yield Nic(
-                name=m.get("IFLA_IFNAME"), index=m["index"],
-                kind=(info.get("IFLA_INFO_KIND") or "") if info else "",
-                master=self._names.get(m.get("IFLA_MASTER") or 0, ""),
-                members=tuple(sorted(members.get(m["index"], ()))),
-                addresses=tuple(addresses.get(m["index"], ())),
-                up=bool(flags & IFF_UP), carrier=bool(flags & IFF_LOWER_UP),
-                loopback=bool(flags & IFF_LOOPBACK), pointopoint=bool(flags & IFF_POINTOPOINT))
-
-    def _addresses(self) -> dict[int, list[str]]:
-        found: dict[int, list[str]] = {}
-        for m in _whole(lambda: list(self._ip.get_addr()), "addresses"):
-            if m["scope"] == RT_SCOPE_UNIVERSE:
-                # IFA_LOCAL is ours where the device is point to point, IFA_ADDRESS then the peer's.
-                address = m.get("IFA_LOCAL") or m.get("IFA_ADDRESS")
-                found.setdefault(m["index"], []).append(f"{address}/{m['prefixlen']}")
-        return found
-
-    def _gateways(self, routes: Iterable) -> Iterator[Gateway]:
-        for m in routes:
-            if m["dst_len"] == 0:
-                for hop in m.get("RTA_MULTIPATH") or [m]:
-                    gateway = hop.get("RTA_GATEWAY")
-                    index = m.get("RTA_OIF") if hop is m else hop["oif"]
-                    if gateway:
-                        yield Gateway(gateway, self._names.get(index, ""))
-
-    def _local(self, routes: Iterable, nics: dict[str, Nic]) -> Iterator[str]:
-        for m in routes:
-            nic = nics.get(self._names.get(m.get("RTA_OIF") or 0, ""))
-            whole = 128 if m["family"] == FAMILIES[6] else 32
-            if m["dst_len"] == whole and nic and _may_hold_ves(nic, nics):
-                yield m.get("RTA_DST")
+        return nics_of(links, addresses)
 
     def rules(self) -> tuple[frozenset[Rule], tuple[str, ...]]:
         """Return our rules, and in words what others have within our band of priorities."""
@@ -167,6 +140,29 @@ class Kernel:
                 if nic and whole and m["type"] == RTN_UNICAST and is_lan(nic, nics) and m["proto"] != RTPROT_KERNEL:
                     found.append((m.get("RTA_DST"), nic.name))
         return tuple(found)
+
+    def lookup(self, src: str, dst: str, facts: Facts) -> Lookup:
+        """Ask the kernel where a packet goes that comes from `src`, a VE's address, on the VEs' side."""
+        family = 6 if ":" in src else 4
+        # IPv6 always tells the table, and refuses the flag that makes IPv4 do so (net/ipv6/route.c).
+        ask = {"dst": dst, "src": src, "family": FAMILIES[family], "flags": RTM_F_LOOKUP_TABLE if family == 4 else 0}
+        iif = self._behind(src, family) or next((n.index for n in facts.nics.values() if is_ve_side(n)), 0)
+        try:
+            m = self._ip.route("get", **ask, **({"iif": iif} if iif else {}))[0]
+        except (NetlinkError, OSError) as error:
+            return Lookup(error=os.strerror(_errno(error)))
+        if m["type"] == RTN_LOCAL:
+            return Lookup(table_of(m), "lo", local=True)
+        if m["type"] != RTN_UNICAST:
+            return Lookup(table_of(m), error="unreachable")
+        dev = self._names.get(m.get("RTA_OIF") or 0, "")
+        return Lookup(table_of(m), dev, m.get("RTA_GATEWAY") or "", to_ve=dst in facts.local)
+
+    def _behind(self, address: str, family: int) -> int:
+        """Return the index of the device that main's host route to a VE's address names, 0 for none."""
+        whole = 32 if family == 4 else 128
+        return next((m.get("RTA_OIF") or 0 for m in self._dump_routes(FAMILIES[family], table=MAIN)
+                     if m["dst_len"] == whole and m.get("RTA_DST") == address), 0)
 
     def rules_before(self) -> tuple[str, ...]:
         """Return others' rules that come before ours, but for the kernel's own look at table local."""
@@ -264,10 +260,6 @@ def _concerns(events: Any, addresses: frozenset[str]) -> bool:
         if _errno(error) != errno.ENOBUFS:
             raise KernelError(f"route events: {os.strerror(_errno(error))}") from None
         return True
-
-
-def _may_hold_ves(nic: Nic, nics: dict[str, Nic]) -> bool:
-    return nic.kind in ("", "veth", "venet") and not nic.loopback and not nic.master and not is_lan(nic, nics)
 
 
 def _open() -> Any:

@@ -7,16 +7,19 @@ routes), so every request is built here, in one place for each kind of item, and
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from vzhooks.model import PROTOCOL, Route, Rule
+from vzhooks.model import PROTOCOL, Gateway, Nic, Route, Rule
+from vzhooks.roles import Nics, is_lan
 
 FAMILIES = {4: 2, 6: 10}
 """AF_INET and AF_INET6 by our own names for them."""
-# include/uapi/linux/fib_rules.h, rtnetlink.h
+# include/uapi/linux/fib_rules.h, rtnetlink.h, if.h
 FR_ACT_TO_TBL, FR_ACT_UNREACHABLE = 1, 7
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
 NO_SUPPRESS = 0xFFFFFFFF
+IFF_UP, IFF_LOOPBACK, IFF_POINTOPOINT, IFF_LOWER_UP = 1, 8, 16, 1 << 16
 
 
 def table_of(m: Any) -> int:
@@ -59,3 +62,58 @@ def route_request(route: Route, index: int) -> dict[str, object]:
         # On-link, so that a NIC without an address of its own can send by it as well.
         request.update(gateway=route.gateway, flags="onlink")
     return request
+
+
+def nics_of(links: Iterable[Any], addresses: Iterable[Any]) -> list[Nic]:
+    """Return the devices that dumps of links and addresses tell of."""
+    links = list(links)
+    names = {m["index"]: m.get("IFLA_IFNAME") for m in links}
+    members: dict[int, list[str]] = {}
+    for m in links:
+        members.setdefault(m.get("IFLA_MASTER") or 0, []).append(m.get("IFLA_IFNAME"))
+    own = _addresses(addresses)
+    return [_nic(m, names, members, own) for m in links]
+
+
+def _nic(m: Any, names: Mapping[int, str], members: Mapping[int, list[str]], own: Mapping[int, list[str]]) -> Nic:
+    info, flags = m.get("IFLA_LINKINFO"), m["flags"]
+    return Nic(
+        name=m.get("IFLA_IFNAME"), index=m["index"],
+        kind=(info.get("IFLA_INFO_KIND") or "") if info else "",
+        master=names.get(m.get("IFLA_MASTER") or 0, ""),
+        members=tuple(sorted(members.get(m["index"], ()))),
+        addresses=tuple(own.get(m["index"], ())),
+        up=bool(flags & IFF_UP), carrier=bool(flags & IFF_LOWER_UP),
+        loopback=bool(flags & IFF_LOOPBACK), pointopoint=bool(flags & IFF_POINTOPOINT))
+
+
+def _addresses(messages: Iterable[Any]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for m in messages:
+        if m["scope"] == RT_SCOPE_UNIVERSE:
+            # IFA_LOCAL is ours where the device is point to point, IFA_ADDRESS then the peer's.
+            address = m.get("IFA_LOCAL") or m.get("IFA_ADDRESS")
+            found.setdefault(m["index"], []).append(f"{address}/{m['prefixlen']}")
+    return found
+
+
+def gateways_of(routes: Iterable[Any], names: Mapping[int, str]) -> Iterator[Gateway]:
+    """Return the gateways of the default routes among these, every hop of a multipath one."""
+    for m in routes:
+        for hop in (m.get("RTA_MULTIPATH") or [m]) if m["dst_len"] == 0 else ():
+            index = m.get("RTA_OIF") if hop is m else hop["oif"]
+            if hop.get("RTA_GATEWAY"):
+                yield Gateway(hop.get("RTA_GATEWAY"), names.get(index, ""))
+
+
+def local_of(routes: Iterable[Any], names: Mapping[int, str], nics: Nics) -> Iterator[str]:
+    """Return the addresses that these routes lead to, each by itself, on the VEs' side."""
+    for m in routes:
+        nic = nics.get(names.get(m.get("RTA_OIF") or 0, ""))
+        whole = 128 if m["family"] == FAMILIES[6] else 32
+        if m["dst_len"] == whole and nic and _may_hold_ves(nic, nics):
+            yield m.get("RTA_DST")
+
+
+def _may_hold_ves(nic: Nic, nics: Nics) -> bool:
+    return nic.kind in ("", "veth", "venet") and not nic.loopback and not nic.master and not is_lan(nic, nics)

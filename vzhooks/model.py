@@ -197,5 +197,17 @@ class Sysctl:
         return f"{self.key}={self.value}"
 
 
+@dataclass(frozen=True)
+class Lookup:
+    """Hold the kernel's own answer to where a packet goes; error: its words where it goes nowhere."""
+
+    table: int = 0
+    dev: str = ""
+    gateway: str = ""
+    local: bool = False
+    to_ve: bool = False
+    error: str = ""
+
+
 Item = Union[Rule, Route, Element, Skeleton, Proxy, Sysctl]
 """One thing that is or should be in the kernel."""
