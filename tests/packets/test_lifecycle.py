@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Hooks that come late, twice, together or not at all leave each VE its way, and nothing of it after its stop."""
+
+import sys
+
+import pytest
+
+from tests.lab.actions import CONF_DIR, PATH, umount_fs
+from tests.lab.tap import Tap
+from tests.lab.vznet import net_del
+from tests.lab.wire import send_udp
+from tests.site import CLIENT, NICS, VE101, VE102, unordered
+from vzhooks import cli
+
+RESYNC = [sys.executable, "-I", "-m", "vzhooks", "resync"]
+
+
+@pytest.fixture
+def hard(site):
+    """The node hardened already, so that the state before a VE is the state after it.
+
+    venet0 takes any source, so that an address sends before it has its route.
+    """
+    assert site.node.hn.call(cli.main, ["harden"]) == 0
+    for where in ("all", "venet0"):
+        site.node.hn.sysctl(f"net/ipv4/conf/{where}/rp_filter", 0)
+    return site
+
+
+def hooks(site, *calls):
+    """Run hook scripts all at once, as vzctl would for (event, ctid) each; every one must succeed."""
+    running = [site.node.hn.popen([f"{CONF_DIR}/vps.{event}"], env={
+        "PATH": PATH, "VEID": ctid, "VE_CONFFILE": f"{CONF_DIR}/{ctid}.conf"}) for event, ctid in calls]
+    assert [hook.wait(30) for hook in running] == [0] * len(calls)
+
+
+def carried(site, ways):
+    """Assert that what comes from each address on the VEs' side, of a running VE or not, leaves by its NIC alone."""
+    with Tap(site.node.hn, *NICS) as tap:
+        for src in ways:
+            send_udp(site.node.venet, src, CLIENT)
+        assert {f.src: f.nic for f in tap.find(outgoing=True, proto="udp")} == ways
+
+
+def no_changes(site):
+    """Assert that a resync finds nothing to do."""
+    assert site.vzhooks("resync").stdout == ""
+
+
+def test_eight_ves_start_and_stop_at_once(hard):
+    before, ctids = hard.state(), [str(n) for n in range(101, 109)]
+    ways = {f"192.168.18.{ctid}": ("eth3", "eth4")[int(ctid) % 2] for ctid in ctids}
+    for ctid, (address, nic) in zip(ctids, ways.items()):
+        hard.node.create_ve(ctid, [address], nic)
+    hooks(hard, *(("mount", ctid) for ctid in ctids))
+    hard.calm()
+    carried(hard, ways)
+    no_changes(hard)
+    hooks(hard, *(("umount", ctid) for ctid in ctids))
+    assert hard.state() == before
+
+
+def test_two_hooks_at_once_for_one_ve_equal_one(hard):
+    before = hard.state()
+    hard.node.create_ve("101", [VE101], "eth3")
+    hooks(hard, ("mount", "101"))
+    mounted = hard.state()
+    hooks(hard, *[("mount", "101")] * 3)
+    assert hard.state() == mounted
+    hooks(hard, *[("umount", "101"), ("postumount", "101")] * 2)
+    assert hard.state() == before
+
+
+def test_a_start_waits_for_another_at_work(site):
+    site.node.create_ve("101", [VE101], "eth3")
+    busy = site.node.hn.popen(["flock", "/run/vzhooks/lock", "sleep", "0.5"])
+    assert site.vzctl.start("101").rc == 0
+    assert busy.poll() == 0
+    site.leaves_by("101", "eth3")
+
+
+def test_a_mount_without_a_start_leaves_nothing_after_the_umount(hard):
+    before = hard.state()
+    hard.node.create_ve("101", [VE101], "eth3")
+    assert hard.vzctl.mount("101").rc == 0
+    carried(hard, {VE101: "eth3"})
+    no_changes(hard)
+    assert hard.vzctl.umount("101").rc == 0
+    assert hard.state() == before
+
+
+def test_a_ve_started_without_hooks_is_caught_by_a_resync(hard):
+    before = hard.state()
+    hard.node.create_ve("101", [VE101], "eth3")
+    assert hard.vzctl.start("101", skip_hooks=True).rc == 0
+    hard.vzhooks("resync")
+    hard.leaves_by("101", "eth3")
+    assert hard.ping("101") == 3
+    assert hard.vzctl.stop("101").rc == 0
+    assert hard.state() == before
+
+
+def test_a_resync_while_a_ve_starts_undoes_nothing(site):
+    site.node.create_ve("101", [VE101], "eth3")
+    assert site.vzctl.start("101", before_network=lambda: no_changes(site)).rc == 0
+    site.leaves_by("101", "eth3")
+    no_changes(site)
+
+
+def test_a_resync_while_a_ve_stops_brings_nothing_back(hard):
+    """At each of its steps: the VE's end, its network's, our umount hook, the file system's."""
+    before = hard.state()
+    hard.ve("101", uplink="eth3")
+    hard.node.hn.write(f"{CONF_DIR}/101.postumount", f"#!/bin/sh\nexec {' '.join(RESYNC)}\n", 0o755)
+
+    def umount_hook_and_resync():
+        no_changes(hard)
+        hooks(hard, ("umount", "101"))
+        no_changes(hard)
+
+    stopped = hard.vzctl.stop("101", before_network=lambda: no_changes(hard), before_umount=umount_hook_and_resync)
+    assert (stopped.rc, stopped.stdout) == (0, "")
+    assert hard.state() == before
+    no_changes(hard)
+
+
+def test_an_umount_hook_may_run_twice_and_for_a_ve_never_mounted(hard):
+    before = hard.state()
+    hard.ve("101", uplink="eth3")
+    hard.node.create_ve("102", [VE102], "eth4")
+    assert hard.vzctl.stop("101").rc == 0
+    for _ in range(2):
+        hooks(hard, ("umount", "101"), ("umount", "102"))
+        hooks(hard, ("postumount", "101"), ("postumount", "102"))
+    assert hard.state() == before
+
+
+@pytest.mark.parametrize("uplink", ["eth4", None])
+def test_a_cloned_config_takes_no_address_from_a_running_ve(site, uplink):
+    """With an uplink its start is refused; without, it is not ours to hinder."""
+    site.ve("101", uplink="eth3")
+    site.calm()
+    before = site.state()
+    site.node.create_ve("105", [VE101], uplink)
+    mounted = site.vzctl.mount("105")
+    assert (mounted.rc != 0) == bool(uplink)
+    assert "VE 101" in mounted.stderr
+    assert site.state() == before
+    site.leaves_by("101", "eth3")
+    site.vzhooks("resync", rc=None)
+    hooks(site, ("umount", "105"), ("postumount", "105"))
+    assert site.state() == before
+
+
+def test_an_address_moved_before_the_late_umount_stays_with_its_new_owner(hard):
+    before = hard.state()
+    hard.ve("101", uplink="eth3")
+    stopped = hard.vzctl.stop("101", before_umount=lambda: hard.ve("102", VE101, uplink="eth4"))
+    assert stopped.rc == 0
+    hard.leaves_by("102", "eth4")
+    hard.settled()
+    hooks(hard, ("umount", "101"), ("postumount", "101"))
+    hard.leaves_by("102", "eth4")
+    assert hard.vzctl.stop("102").rc == 0
+    assert hard.state() == before
+
+
+@pytest.mark.parametrize("resynced", [False, True])
+def test_a_config_changed_while_the_ve_runs_leaves_nothing_after_its_stop(hard, resynced):
+    """What is taken away is what was put and found, not what the config says now."""
+    before = hard.state()
+    hard.ve("101", uplink="eth3")
+    hard.node.write_conf("101", ["192.168.18.103"], "eth4")
+    if resynced:
+        hard.vzhooks("resync")
+        hard.leaves_by("101", "eth4", src=VE101)
+        hard.settled()
+    assert hard.vzctl.stop("101").rc == 0
+    assert hard.state() == before
+
+
+def test_an_uplink_taken_out_of_the_config_gives_the_ve_back_to_main(hard):
+    before = hard.state()
+    hard.ve("101", uplink="eth3")
+    hard.node.write_conf("101", [VE101])
+    hard.vzhooks("resync")
+    hard.leaves_by("101", "eth0")
+    assert hard.vzctl.stop("101").rc == 0
+    assert hard.state() == before
+
+
+def test_a_ve_that_died_without_any_hook_is_cleared_by_a_resync(hard):
+    """Not before its route and mount are gone: until then it may be alive."""
+    before = hard.state()
+    hard.ve("101", uplink="eth3")
+    hard.node.ve("101").kill()
+    no_changes(hard)
+    net_del(hard.node.hn, "101", [VE101], stopping=True)
+    umount_fs(hard.node.hn, "101")
+    hard.vzhooks("resync")
+    assert hard.state() == before
+
+
+def test_a_ve_destroyed_with_its_config_is_cleared_by_a_resync(hard):
+    before = hard.state()
+    hard.ve("101", uplink="eth3")
+    no_changes(hard)
+    assert hard.vzctl.stop("101", skip_hooks=True).rc == 0
+    hard.node.hn.path(f"{CONF_DIR}/101.conf").unlink()
+    hard.vzhooks("resync")
+    assert hard.state() == before
+
+
+def test_after_a_reboot_all_is_as_it_was(hard):
+    """Table numbers as well, also where /var/lib did not survive."""
+    before = hard.state()
+    for ctid, uplink in (("101", "eth3"), ("102", "eth4")):
+        hard.ve(ctid, uplink=uplink)
+    running = hard.state()
+    reboot(hard)
+    hard.vzhooks("resync")
+    assert unordered(hard.state()) == unordered(before)
+    for ctid in ("101", "102"):
+        assert hard.vzctl.start(ctid).rc == 0
+    hard.leaves_by("101", "eth3")
+    hard.leaves_by("102", "eth4")
+    assert unordered(hard.state()) == unordered(running)
+
+
+def reboot(site):
+    """Take away what a reboot does: VEs, mounts, what the kernel held, /run; and the table numbers besides."""
+    site.calm()
+    for ctid in ("101", "102"):
+        assert site.vzctl.stop(ctid, skip_hooks=True).rc == 0
+    site.flush("rules")
+    site.flush("nft")
+    site.hn("sh", "-c", "rm /run/vzhooks/* /var/lib/vzhooks/tables.json; for f in -4 -6; do "
+            "ip $f -o route show table all proto 118 | while read r; do ip $f route del $r; done; done")
+
+
+def test_uninstall_refuses_while_a_ve_needs_it(hard):
+    hard.ve("101", uplink="eth3")
+    hard.calm()
+    before, files = hard.state(), listing(hard)
+    assert "101" in hard.vzhooks("uninstall", rc=1).stderr
+    assert (hard.state(), listing(hard)) == (before, files)
+    hard.leaves_by("101", "eth3")
+
+
+def test_uninstall_gives_back_what_was_found(site):
+    """Forced while a VE runs as well: that one goes by main then, as one started without vzhooks."""
+    site.vzhooks("uninstall")
+    site.ve("101", uplink="eth3")
+    found, files = site.state(), listing(site)
+    assert site.vzctl.stop("101").rc == 0
+    site.vzhooks("install")
+    assert site.vzctl.start("101").rc == 0
+    site.leaves_by("101", "eth3")
+    site.calm()
+    site.vzhooks("uninstall", "--force")
+    assert site.state() == found
+    assert listing(site) == files
+    site.leaves_by("101", "eth0")
+
+
+def listing(site):
+    """Return every file that vzhooks may touch, with its mode and checksum."""
+    where = "/etc /run/vzhooks /var/lib/vzhooks /usr/local/sbin"
+    return site.hn("sh", "-c", f"find {where} ! -name lock -printf '%p %m %l\\n' 2>/dev/null | sort; "
+                               f"find {where} -type f ! -name lock -exec cksum {{}} + 2>/dev/null | sort")
