@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from vzhooks import __version__, host, log
-from vzhooks.errors import DONE, DRIFT, FAILED, VzhooksError
+from vzhooks.errors import DONE, DRIFT, FAILED, USAGE, UsageError, VzhooksError
 from vzhooks.host import Paths
 from vzhooks.model import Problem
 
@@ -31,9 +31,15 @@ def main(argv: list[str] | None = None) -> int:
         log.close_quietly()
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say in one line what is wrong with the arguments."""
+        self.exit(USAGE, f"{self.prog}: {UsageError(message)}; see `{self.prog} --help`\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="vzhooks", description="Give every OpenVZ container its own uplink out of the node.",
         epilog="exit status: 0 done, 1 failed, 2 usage, 3 drift, 75 another vzhooks is at work")
     top.add_argument("--version", action="version", version=f"vzhooks {__version__}")
