@@ -89,7 +89,7 @@ def _install_hook(path: str, script: bytes) -> Iterator[str]:
         # The link first: at no moment is the administrator's script out of vzctl's sight.
         os.link(path, path + KEPT, follow_symlinks=False)
         yield f"kept {path} as {path + KEPT}; ours runs it"
-    if not (os.path.lexists(path) and _bytes(path) == script):
+    if not (_is_ours(path) and _bytes(path) == script):
         _replace(path, script, 0o755)
         yield f"put {path}"
 
@@ -161,10 +161,12 @@ class _Manifest:
         self.path = paths.manifest
         try:
             with open(self.path, encoding="utf-8") as file:
-                self.made: list[str] = json.load(file)
+                self.made: list[str] = [os.fspath(path) for path in _a_list(json.load(file))]
         except FileNotFoundError:
             self.made = []
-        except (OSError, ValueError) as error:
+        except PermissionError:
+            raise HostError(f"{self.path}: cannot be read; vzhooks must run as root") from None
+        except (OSError, ValueError, TypeError) as error:
             raise HostError(f"{self.path}: cannot be read ({error}); remove it and install again") from None
 
     def write(self, path: str, data: bytes) -> Iterator[str]:
@@ -191,7 +193,9 @@ class _Manifest:
         self.made += [] if path in self.made else [path]
 
     def save(self) -> None:
-        """Replace the manifest."""
+        """Replace the manifest, which notes itself and its directories as well, to be removed last."""
+        if self.path not in self.made:
+            self.made[:0] = [*_missing_parents(self.path), self.path]
         records.replace(self.path, json.dumps(self.made, indent=1) + "\n", 0o600)
 
     def remove(self) -> Iterator[str]:
@@ -203,9 +207,14 @@ class _Manifest:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                yield f"left {path}: {error.strerror}"
-        if os.path.exists(self.path):
-            os.unlink(self.path)
+                if path != os.path.dirname(self.path):
+                    yield f"left {path}: {error.strerror}"
+
+
+def _a_list(data: object) -> list:
+    if not isinstance(data, list):
+        raise ValueError("no list of files")
+    return data
 
 
 def _missing_parents(path: str) -> list[str]:
