@@ -80,5 +80,9 @@ def _copy(paths: Paths) -> str | None:
 
 
 def _forget(path: str) -> None:
-    with suppress(FileNotFoundError):
+    try:
         os.unlink(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise HostError(f"{path}: cannot be removed ({error.strerror}); vzhooks must run as root") from None
