@@ -19,6 +19,7 @@ def say(text: str, level: int = WARNING, quiet: bool = False) -> None:
     line = " ".join(text.split())
     syslog.openlog("vzhooks", syslog.LOG_PID, syslog.LOG_DAEMON)
     syslog.syslog(level, line)
+    syslog.closelog()  # else a detached child closes its descriptor, and glibc later whatever has that number
     if not quiet:
         _write(f"vzhooks: {line}\n")
 
