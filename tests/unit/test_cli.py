@@ -1,0 +1,40 @@
+"""A command line that cannot be used ends with 2 and one line, before anything is read."""
+
+import pytest
+
+from vzhooks import cli
+
+
+@pytest.mark.parametrize("argv, parts", [
+    ([], ["vzhooks: ", "required: COMMAND"]),
+    (["uplink"], ["vzhooks: ", "invalid choice: 'uplink'"]),
+    (["resync", "--force"], ["vzhooks: ", "unrecognized arguments: --force"]),
+    (["resync", "101", "--\x1b[31m\nred"], ["unrecognized arguments: --\\x1b[31m\\x0ared"]),
+    (["status", "--json=yes"], ["vzhooks status: ", "--json"]),
+    (["harden", "--check", "--undo"], ["vzhooks harden: ", "--undo", "not allowed with"]),
+    (["hook"], ["vzhooks hook: ", "required: name"]),
+    (["hook", "start"], ["vzhooks hook: ", "invalid choice: 'start'", "mount", "postumount"]),
+    (["install", "--destdir"], ["vzhooks install: ", "--destdir", "expected one argument"]),
+])
+def test_a_usage_error_is_one_line_and_status_2(capsys, argv, parts):
+    with pytest.raises(SystemExit) as end:
+        cli.main(argv)
+    said = capsys.readouterr()
+    assert (end.value.code, said.out) == (2, "")
+    assert said.err.endswith("--help`\n") and said.err[:-1].isprintable()
+    assert [p for p in parts if p not in said.err] == []
+
+
+@pytest.mark.parametrize("ctid", ["", "0", "../../x", "101 ", "-", "$(touch /x)", "\x1b[31m", "a" * 65, "１０１"])
+@pytest.mark.parametrize("command", ["resync", "status"])
+def test_what_is_no_ve_s_id_is_a_usage_error(capsys, command, ctid):
+    assert cli.main([command, "101", ctid]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err[:-1].isprintable() and "`vzlist`" in said.err
+
+
+def test_an_install_below_a_directory_without_vzctl_is_refused(capsys, tmp_path):
+    assert cli.main(["install", "--destdir", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1 and "is vzctl installed on this node?" in said.err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,136 @@
+"""Install adds to what stands there and uninstall gives exactly that back."""
+
+import os
+
+import pytest
+
+from vzhooks import install
+from vzhooks.errors import HostError
+from vzhooks.host import Paths
+
+HOOKS = ("vps.mount", "vps.umount", "vps.postumount")
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "etc/vz/conf").mkdir(parents=True)
+    (tmp_path / "etc/iproute2/rt_tables.d").mkdir(parents=True)
+    return tmp_path
+
+
+def tree(root):
+    """Return every file, link and directory with its mode and content."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+        found[str(path.relative_to(root))] = (path.lstat().st_mode, content)
+    return found
+
+
+def put(root):
+    return list(install.install(Paths(str(root)), "/opt/it's/python"))
+
+
+def take(root):
+    return list(install.uninstall(Paths(str(root)), False))
+
+
+def own(root, name="vps.mount", text="#!/bin/sh\nexit 5\n", mode=0o750):
+    path = root / "etc/vz/conf" / name
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def test_a_second_install_changes_nothing(root):
+    own(root)
+    assert put(root)
+    before = tree(root)
+    assert put(root) == []
+    assert tree(root) == before
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_uninstall_gives_back_exactly_what_stood_there(root, times):
+    own(root)
+    (root / "etc/vz/conf/vps.umount").symlink_to("mine.sh")
+    own(root, "vps.postumount", "no script\r\n", 0o644)
+    own(root, "101.mount")
+    before = tree(root)
+    for _ in range(times):
+        put(root)
+    assert tree(root) != before
+    take(root)
+    assert tree(root) == before
+
+
+def test_uninstall_without_install_changes_nothing(root):
+    own(root)
+    before = tree(root)
+    take(root)
+    assert tree(root) == before
+
+
+def test_what_others_put_is_never_overwritten(root):
+    (root / "etc/vz/vzhooks.ini.sample").write_text("mine\n")
+    (root / "etc/vz/vzhooks.ini").write_text("[node]\n")
+    before = tree(root)
+    assert any("vzhooks.ini.sample: it was there before" in line for line in put(root))
+    assert before.items() <= {k: v for k, v in tree(root).items() if k in before}.items()
+    take(root)
+    assert tree(root) == before
+
+
+def test_an_own_script_that_has_nowhere_to_be_kept_stops_the_install(root):
+    own(root)
+    own(root, "vps.mount.before-vzhooks", "older\n")
+    before = tree(root)
+    with pytest.raises(HostError, match="vps.mount.before-vzhooks: in the way.*move one of them"):
+        put(root)
+    take(root)
+    assert tree(root) == before
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_a_directory_in_a_hook_s_place_stops_the_install(root, name):
+    (root / "etc/vz/conf" / name).mkdir()
+    before = tree(root)
+    with pytest.raises(HostError, match=name):
+        put(root)
+    take(root)
+    assert tree(root) == before
+
+
+def test_a_script_that_replaced_ours_stays_and_the_kept_one_is_named(root):
+    own(root)
+    put(root)
+    own(root, text="#!/bin/sh\n# newer\n")
+    assert [line for line in take(root) if "vps.mount.before-vzhooks" in line and "replaced by somebody" in line]
+    assert (root / "etc/vz/conf/vps.mount").read_text() == "#!/bin/sh\n# newer\n"
+    assert (root / "etc/vz/conf/vps.mount.before-vzhooks").read_text() == "#!/bin/sh\nexit 5\n"
+
+
+def test_a_directory_that_others_use_by_now_stays(root):
+    put(root)
+    other = next(p for p in (root / "etc").rglob("networkd.conf.d")) / "other.conf"
+    other.write_text("mine\n")
+    take(root)
+    assert other.read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"a": 1}', "[1]", "\xff"])
+def test_a_spoilt_manifest_is_an_error_and_removes_nothing(root, text):
+    put(root)
+    (root / "var/lib/vzhooks/installed.json").write_text(text, encoding="latin-1")
+    for act in (put, take):
+        with pytest.raises(HostError, match="installed.json: .*remove it and install again"):
+            act(root)
+    assert (root / "etc/vz/vzhooks.ini.sample").exists()
+
+
+def test_the_interpreter_s_path_is_quoted(root):
+    put(root)
+    for name in HOOKS:
+        path = root / "etc/vz/conf" / name
+        assert "python='/opt/it'\\''s/python'\n" in path.read_text()
+        assert path.stat().st_mode & 0o777 == 0o755
