@@ -18,7 +18,7 @@ from vzhooks.model import Problem
 
 CTID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 STARTING_VERBS = ("start", "restart", "mount", "restore", "resume")
-READ_TRIES, READ_PAUSE_S = 10, 0.05
+READ_WAIT_S, READ_PAUSE_S = 0.45, 0.05
 
 
 @dataclass(frozen=True)
@@ -90,24 +90,24 @@ def _wait(handle: int, path: str, wait_s: float) -> None:
             time.sleep(0.01)
 
 
-def read_config(paths: Paths, ctid: str, conffile: str = "") -> Reading:
+def read_config(paths: Paths, ctid: str, conffile: str = "", until: float | None = None) -> Reading:
     """Return a VE's config, or the Problem of one that cannot be read now.
 
-    A config caught in mid-save is read again, some times, for half a second. Raises
-    FileNotFoundError where there is none.
+    A config caught in mid-save is read again, some times, for half a second or `until` then
+    (monotonic). Raises FileNotFoundError where there is none.
     """
     path = conffile or os.path.join(paths.conf_dir, f"{ctid}.conf")
-    for rest in reversed(range(READ_TRIES)):
+    until = time.monotonic() + READ_WAIT_S if until is None else until
+    while True:
         try:
             return vzconf.parse(_bytes(path, ctid, paths), ctid, path)
         except FileNotFoundError:
             raise
         except (InputError, OSError) as error:
-            if not rest or not _may_heal(path):
+            if time.monotonic() >= until or not _may_heal(path):
                 return Problem(ctid, str(error) if isinstance(error, InputError) else
                                f"{path}: cannot be read ({error.strerror})", True)
         time.sleep(READ_PAUSE_S)
-    raise AssertionError("unreachable")
 
 
 def _may_heal(path: str) -> bool:
@@ -138,11 +138,12 @@ def _read(path: str) -> bytes:
 def read_configs(paths: Paths) -> dict[str, Reading]:
     """Return the config of every VE that has one; a dangling link is a VE of another node."""
     found: dict[str, Reading] = {}
+    until = time.monotonic() + READ_WAIT_S  # for all together: a power loss can empty many at once
     for name in _listing(paths.conf_dir, must=True):
         ctid, ext = os.path.splitext(name)
         if ext == ".conf" and ctid != "0" and CTID.fullmatch(ctid):
             try:
-                found[ctid] = read_config(paths, ctid)
+                found[ctid] = read_config(paths, ctid, until=until)
             except FileNotFoundError:
                 continue
     return found
