@@ -366,6 +366,29 @@ def test_an_error_in_one_uplink_concerns_its_ves_alone(busy, body, parts):
         assert hook(busy, "umount").returncode == hook(busy, "postumount").returncode == 0
 
 
+@pytest.mark.parametrize("isp1, part", [
+    ("", "uplink isp1: not in this node's ini"),
+    ("[uplink:isp1]\ndevice = lo\n", "uplink isp1: lo is the loopback"),
+    ("[uplink:isp1]\ndevise = eth3\n", "[uplink:isp1] devise: unknown key"),
+    (ISP1 + "[node]\nreserved = eth3\n", "[uplink:isp1] device = eth3: reserved"),
+], ids=["named no more", "the loopback", "with an unknown key", "reserved"])
+def test_a_running_ve_is_cut_off_when_its_uplink_becomes(site, isp1, part):
+    """By the next resync, never by main; the others go on, and the old ini brings it back."""
+    running(site, ETH4 + ISP1)
+    site.ve("101", uplink="isp1")
+    site.end_announcers()
+    site.ini(ETH4 + isp1)
+    for command in ("resync", "resync", "status"):
+        told = [line for line in site.vzhooks(command, rc=None).stderr.splitlines() if "VE 101" in line]
+        one_line("\n".join(told), f"vzhooks {command}: VE 101: ", part)
+    site.leaves_by("101", None)
+    site.leaves_by("102", "eth4")
+    assert site.status("101") == "blocked"
+    site.ini(ETH4 + ISP1)
+    site.vzhooks("resync")
+    site.leaves_by("101", "eth3")
+
+
 # -- what belongs to others -------------------------------------------------------------------------
 
 

@@ -72,6 +72,16 @@ def test_a_config_that_is_whole_soon_is_read(paths):
     saved.join()
 
 
+def test_many_bad_configs_are_waited_for_together(paths):
+    """A power loss can empty all of them at once; the lock is held meanwhile."""
+    for ctid in range(101, 141):
+        conf(paths, ctid, b"")
+    began = time.monotonic()
+    found = host.read_configs(paths)
+    assert len(found) == 40 and all(isinstance(c, Problem) for c in found.values())
+    assert 0.4 < time.monotonic() - began < 2
+
+
 def test_one_that_vzctl_is_writing_is_not_read(paths):
     os.makedirs(paths.conf_lock_dir)
     conf(paths)
