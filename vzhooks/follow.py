@@ -15,9 +15,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from vzhooks import announce, ini, log, reconcile
+from vzhooks import announce, ini, log, nft, reconcile
 from vzhooks.errors import VzhooksError
 from vzhooks.host import Paths
+from vzhooks.model import Element, family_of
 from vzhooks.reconcile import Report, Request
 
 ROUTE_WAIT_S = 90.0
@@ -67,7 +68,18 @@ def _repeat(places: Sequence[tuple[str, str]], more: Callable[[], Sequence[tuple
         time.sleep(pause)
         if more and len(places) < whole:
             places = more()
-        announce.send(places)
+        announce.send(_standing(places))
+
+
+def _standing(places: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return what still holds of these places: the VE may have stopped, moved or left the node meanwhile."""
+    from vzhooks.kernel import Kernel
+    with Kernel() as kernel:
+        facts = kernel.facts()
+    found = nft.found()
+    own = {(a, n.name) for n in facts.nics.values() for a in n.owns}
+    return [(a, d) for a, d in places if (a, d) in own
+            or (a in facts.local and Element(f"exits{family_of(a)}", (a, d)) in found)]
 
 
 def detach(work: Callable[[], Any]) -> None:
