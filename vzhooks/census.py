@@ -39,7 +39,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Event:
-    """Tell what a hook was called for: mount, umount or postumount of one VE."""
+    """Tell what a hook was called for: mount, umount or postumount of one VE, or refused by us at its mount."""
 
     name: str
     ctid: str
@@ -75,7 +75,7 @@ def take(configs: Mapping[str, Reading], evidence: Evidence, records: Records, n
             if not event:
                 _override(after, config, records.get(config.ctid), assign or {})
     if event and event.name != "mount":
-        _unmount(after, event, now)
+        _unmount(after, event, evidence, now)
     for ctid in [c for c in after if c not in configs and not (event and event.ctid == c)]:
         _outdated(after, ctid, evidence, now, complete)
     problems += _settle(after, records, evidence, event)
@@ -132,7 +132,14 @@ def _phase(config: VeConfig, records: Records, evidence: Evidence, now: float) -
     return RUNNING if routed or ctid in evidence.mounted else None
 
 
-def _unmount(after: dict[str, Record], event: Event, now: float) -> None:
+def _unmount(after: dict[str, Record], event: Event, evidence: Evidence, now: float) -> None:
+    """Forget a VE that is unmounted; one still mounted may start again without a mount hook.
+
+    That is so after an unmount hook of somebody else failed (vzctl src/lib/env.c), and where a hook
+    that waited for us comes after the VE's next start.
+    """
+    if event.ctid in evidence.mounted and event.name != "refused":
+        return
     after.pop(event.ctid, None)
     if event.name == "umount":
         after[event.ctid] = Record(STOPPING, now)

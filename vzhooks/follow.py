@@ -34,26 +34,22 @@ def announce_moved(report: Report) -> None:
         detach(lambda: _repeat(report.moved))
 
 
-def after_mount(paths: Paths, ctid: str) -> None:
-    """Wait, in a process of its own, for the VE's route; then publish and announce by its uplink."""
-    detach(lambda: _follow(paths, ctid))
+def after_mount(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
+    """Wait, in a process of its own, for a route to one of the addresses; then publish and announce them."""
+    detach(lambda: _follow(paths, ctid, addresses))
 
 
-def _follow(paths: Paths, ctid: str) -> None:
+def _follow(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
     from vzhooks.kernel import wait_for_route
     try:
         settings = ini.load_for_hook(paths)[0]
         request = Request(ctids=frozenset({ctid}), wait_s=30.0)
-        addresses = _addresses(reconcile.run(paths, settings, Request(request.ctids, dry_run=True)), ctid)
-        if not wait_for_route(addresses, ROUTE_WAIT_S):
+        # Without our notes vzhooks was uninstalled meanwhile, and must not come back.
+        if not wait_for_route(addresses, ROUTE_WAIT_S) or not os.path.exists(paths.ves):
             return
         _repeat((), lambda: _places(reconcile.run(paths, settings, request), ctid), len(addresses))
     except VzhooksError as error:
         log.say(f"after mount: VE {ctid}: {error}", quiet=True)
-
-
-def _addresses(report: Report, ctid: str) -> frozenset[str]:
-    return frozenset(a for w in report.ways if w.ve.ctid == ctid for a in w.ve.addresses)
 
 
 def _places(report: Report, ctid: str) -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ from vzhooks.settings import Settings
 from vzhooks.vzconf import VeConfig
 
 EVENTS = ("mount", "umount", "postumount")
-LOCK_WAIT_S = 30.0
+LOCK_WAIT_S = 120.0
 
 
 def main(name: str, environ: Mapping[str, str] = os.environ) -> int:
@@ -81,8 +81,9 @@ def _mount(ctid: str, conffile: str, paths: Paths) -> int:
         return status
     _note("mount", ctid, report)
     follow.announce_moved(report)
-    if any(w.ve.ctid == ctid and w.uplink for w in report.ways):
-        follow.after_mount(paths, ctid)
+    addresses = frozenset(a for w in report.ways if w.ve.ctid == ctid and w.uplink for a in w.ve.addresses)
+    if addresses:
+        follow.after_mount(paths, ctid, addresses)
     return DONE
 
 
@@ -109,7 +110,7 @@ def _end(ctid: str, refusals: list[str], assigned: bool, warn: bool) -> int:
 def _give_back(paths: Paths, settings: Settings, ctid: str) -> None:
     """Remove what a refused start left: vzctl runs no unmount hooks then (lib/fs.c)."""
     try:
-        reconcile.run(paths, settings, Request(event=Event("postumount", ctid), wait_s=LOCK_WAIT_S))
+        reconcile.run(paths, settings, Request(event=Event("refused", ctid), wait_s=LOCK_WAIT_S))
     except VzhooksError as error:
         log.say(f"mount: VE {ctid}: {error}")
 
