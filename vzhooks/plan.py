@@ -60,6 +60,10 @@ def diff(wanted: Set[Item], found: Set[Item], scope: Scope = ALL) -> tuple[Op, .
         return _with_new_guard(wanted, found, scope)
     add = [i for i in wanted - found if scope.covers(i)]
     delete = [i for i in found - wanted if scope.covers(i)]
+    # A table serves every VE whose rule looks it up: while one beyond our scope does, it is not emptied.
+    kept = {i.table for i in found if isinstance(i, Rule) and i not in delete}
+    kept -= {i.table for i in wanted if isinstance(i, Route)}
+    delete = [i for i in delete if not (isinstance(i, Route) and i.table in kept)]
     held = {i.key for i in found if isinstance(i, (Route, Sysctl))}
     replaced = {i.key for i in add if isinstance(i, (Route, Sysctl))}
     ops = [Op(REPLACE if isinstance(i, (Route, Sysctl)) and i.key in held else ADD, i)

@@ -23,7 +23,7 @@ from vzhooks.plan import DELETE, Op, Scope
 from vzhooks.policy import Facts, Wanted
 from vzhooks.records import Records
 from vzhooks.settings import Settings
-from vzhooks.uplinks import Way
+from vzhooks.uplinks import Way, with_masters
 from vzhooks.vzconf import VeConfig
 
 
@@ -87,7 +87,8 @@ def _configs(paths: Paths, request: Request) -> dict[str, Reading]:
     ctids = request.named
     if ctids is None:
         return host.read_configs(paths)
-    found: dict[str, Reading] = {}
+    # Without our notes (the first hook after boot, or they were lost) all VEs are judged by evidence.
+    found: dict[str, Reading] = {} if os.path.exists(paths.ves) else host.read_configs(paths)
     for ctid in ctids:
         try:
             found[ctid] = host.read_config(paths, ctid, request.conffile)
@@ -132,6 +133,7 @@ class _Run:
     def report(self) -> Report:
         """Decide and, unless dry, carry out."""
         facts = self.kernel.facts()
+        self.settings = with_masters(self.settings, facts.nics)
         rules, strangers = self.kernel.rules()
         others = self._in_the_way(strangers)
         found = rules | self.kernel.routes() | nft.found()
