@@ -138,11 +138,15 @@ def parse(listings: Mapping[str, str]) -> frozenset[Item]:
         try:
             items = json.loads(text)["nftables"]
             sets = {_key(family, i["set"]["name"]): i["set"] for i in items if "set" in i}
+            live = not any("flags" in i["table"] for i in items if "table" in i)
+            chains = {(family, c["name"], f"hook {c.get('hook')} priority {c.get('prio')}", c.get("policy"))
+                      for c in (i["chain"] for i in items if "chain" in i)}
             marks = [i["rule"].get("comment", "?") for i in items if "rule" in i]
             elements += [e for name, found in sets.items() if name in SETS for e in _elements(name, found)]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             line = f"nft -j list table {family} {NAME}: cannot read its output ({error!r}); check nft's version"
             raise KernelError(line) from None
+        whole = whole and live and chains == {(*key, "accept") for key in _CHAINS if key[0] == family}
         whole = whole and marks == _MARKS[family] and set(sets) == {n for n in SETS if _family(n) == family}
     return frozenset([Skeleton(_MARK if whole else "altered"), *elements])
 

@@ -166,7 +166,8 @@ def _mounted(roots: Mapping[str, str]) -> frozenset[str]:
     # proc(5): the fifth field is the mount point, blanks and such as \040.
     points = {re.sub(r"\\([0-7]{3})", lambda m: chr(int(m.group(1), 8)), line.split(" ")[4])
               for line in text.splitlines()}
-    return frozenset(c for c, root in roots.items() if os.path.normpath(root) in points)
+    # The kernel shows where a link such as /vz -> /mnt/vz really leads.
+    return frozenset(c for c, root in roots.items() if os.path.realpath(root) in points)
 
 
 def _veip(paths: Paths) -> dict[str, tuple[str, ...]]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from contextlib import suppress
 
 from vzhooks import records, settings
 from vzhooks.errors import HostError, SettingsError
 from vzhooks.host import Paths
 from vzhooks.settings import Settings
+
+AWAY_S = 1.0
 
 
 def load(paths: Paths) -> Settings:
@@ -35,12 +38,20 @@ def load_for_hook(paths: Paths) -> tuple[Settings, list[str]]:
     Raises SettingsError where there is neither.
     """
     try:
+        _await(paths)
         return load(paths), []
     except SettingsError as error:
         good = _copy(paths)
         if good is None:
             raise
         return settings.parse(good, paths.good_ini), [f"{error}; going by the last good copy until then"]
+
+
+def _await(paths: Paths) -> None:
+    """Give an ini that was there before a moment to come back: editors rename it away and write it anew."""
+    until = time.monotonic() + AWAY_S
+    while not os.path.lexists(paths.ini) and _copy(paths) is not None and time.monotonic() < until:
+        time.sleep(0.05)
 
 
 def _text(paths: Paths) -> str | None:

@@ -77,9 +77,16 @@ def wrong_hooks(paths: Paths) -> dict[str, str]:
             found[path] = "is missing, so vzctl does not call vzhooks"
         elif not _is_ours(path):
             found[path] = "was replaced by somebody, so vzctl does not call vzhooks"
+        elif not _has_interpreter(path):
+            found[path] = "names a python that is gone, so VEs with an uplink cannot start"
         elif not os.access(path, os.X_OK):
             found[path] = "is not executable, so vzctl fails on it"
     return found
+
+
+def _has_interpreter(path: str) -> bool:
+    line = next((x for x in _bytes(path).splitlines() if x.startswith(b"python=")), b"")
+    return os.access(os.fsdecode(line[len(b"python="):].strip(b"'").replace(b"'\\''", b"'")), os.X_OK)
 
 
 def _install_hook(path: str, script: bytes) -> Iterator[str]:

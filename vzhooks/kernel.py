@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import ipaddress
 import os
 import select
 import time
@@ -94,7 +95,7 @@ class Kernel:
                     ours.add(rule_of(m, family))
                     continue
                 self._others[m.get("FRA_TABLE") or 0] = priority
-                if priority in BAND:
+                if priority in BAND and m.get("FRA_PROTOCOL") != RTPROT_KERNEL:  # its own for VRFs is at 1000
                     strangers.append(f"{rule_of(m, family)}".replace(f"protocol {PROTOCOL}",
                                                                    f"protocol {m.get('FRA_PROTOCOL')}"))
         return frozenset(ours), tuple(strangers)
@@ -137,7 +138,7 @@ class Kernel:
             for m in self._dump_routes(af, table=MAIN):
                 nic = nics.get(self._names.get(m.get("RTA_OIF") or 0, ""))
                 whole = m["dst_len"] == (32 if family == 4 else 128)
-                if nic and whole and m["type"] == RTN_UNICAST and is_lan(nic, nics) and m["proto"] != RTPROT_KERNEL:
+                if nic and whole and m["type"] == RTN_UNICAST and is_lan(nic, nics) and _near(m.get("RTA_DST"), nics):
                     found.append((m.get("RTA_DST"), nic.name))
         return tuple(found)
 
@@ -269,6 +270,12 @@ def _open() -> Any:
         if error.errno != errno.ENOPROTOOPT:  # NETLINK_GET_STRICT_CHK came with Linux 4.20
             raise
         return IPRoute()
+
+
+def _near(address: str, nics: Mapping[str, Nic]) -> bool:
+    """Tell whether a LAN NIC has the address on its own networks."""
+    ip = ipaddress.ip_address(address)
+    return any(ip in ipaddress.ip_network(n) for nic in nics.values() if is_lan(nic, nics) for n in nic.networks)
 
 
 def _whole(dump: Callable[[], list], what: str) -> list:

@@ -185,9 +185,12 @@ def _own(facts: Facts, settings: Settings, tables: Mapping[str, int]) -> Iterabl
 def _own_nic(nic: Nic, uplink: Uplink, known: tuple[Gateway, ...], table: int) -> Iterable[Item]:
     """Give replies of the HN the way by the NIC that has the address, without stealing from main.
 
-    No last resort here: the node's own traffic falls to main, so nobody is cut off from the HN.
+    No last resort here: the node's own traffic falls to main, so nobody is cut off from the HN. Nor a
+    default of our own where main's leaves by this very NIC: main's follows when its gateway changes.
     """
     for family, gateway in ((4, uplink.gateway), (6, uplink.gateway6)):
+        leads = any(g.dev == nic.name and family_of(g.address) == family for g in known)
+        gateway = "none" if leads else gateway
         routes = list(_routes(nic, family, table, gateway, known)) if nic.up else []
         yield from routes
         networks = [n for n in nic.networks if family_of(n) == family]
@@ -195,8 +198,9 @@ def _own_nic(nic: Nic, uplink: Uplink, known: tuple[Gateway, ...], table: int) -
             for network in networks:
                 yield Rule(family, OWN_SPECIFIC, MAIN, src, network, suppress=length_of(network))
                 yield Rule(family, OWN_LAN, table, src, network)
-            yield Rule(family, OWN_MAIN, MAIN, src, suppress=0)
-            yield Rule(family, OWN_DEFAULT, table, src)
+            if not leads:
+                yield Rule(family, OWN_MAIN, MAIN, src, suppress=0)
+                yield Rule(family, OWN_DEFAULT, table, src)
 
 
 def _guard(ways: Iterable[Way], facts: Facts, settings: Settings, closed: bool) -> Iterable[Item]:

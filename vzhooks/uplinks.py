@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vzhooks.errors import InputError
 from vzhooks.model import Gateway, Nic, Uplink, Ve, family_of
@@ -27,6 +27,12 @@ class Way:
     state: str
     uplink: Uplink | None = None
     why: str = ""
+
+
+def with_masters(settings: Settings, nics: Nics) -> Settings:
+    """Return the settings with the bridges and bonds of reserved members reserved as well."""
+    masters = (nics[d].master for d in settings.reserved if d in nics and nics[d].master)
+    return replace(settings, reserved=tuple(dict.fromkeys((*settings.reserved, *masters))))
 
 
 def resolve(name: str, settings: Settings, nics: Nics) -> Uplink:

@@ -16,7 +16,11 @@ def listing(family="inet", rules=10, **change):
     names = change.get("names", [n for n in guard.SETS if n.startswith("arp:") == (family == "arp")])
     marks = change.get("marks", [f"{guard.SKELETON.fingerprint} {n}" for n in range(rules)])
     sets = [{"set": {"name": n.rpartition(":")[2], "elem": change.get(n, [])}} for n in names]
-    return json.dumps({"nftables": [{"metainfo": {}}, *sets, *({"rule": {"comment": m}} for m in marks)]})
+    chains = [{"chain": {"name": name, "hook": hook.split()[1], "prio": -10, "policy": change.get("policy", "accept")}}
+              for table, name, hook in guard._CHAINS if table == family]
+    table = {"table": {"name": "vzhooks", **change.get("table", {})}}
+    rules = [{"rule": {"comment": m}} for m in marks]
+    return json.dumps({"nftables": [{"metainfo": {}}, table, *sets, *chains, *rules]})
 
 
 ARP = listing("arp", 1)
@@ -47,7 +51,8 @@ def test_a_listing_is_read_back():
     assert guard.parse({"inet": inet, "arp": ARP}) == {guard.SKELETON, *ELEMENTS}
 
 
-@pytest.mark.parametrize("change", [{"marks": []}, {"marks": ["?"] * 9}, {"names": list(guard.SETS)[:-1]}])
+@pytest.mark.parametrize("change", [{"marks": []}, {"marks": ["?"] * 9}, {"names": list(guard.SETS)[:-1]},
+                                    {"policy": "drop"}, {"table": {"flags": ["dormant"]}}])
 def test_an_altered_table_is_told(change):
     assert Skeleton("altered") in guard.parse({"inet": listing(**change), "arp": ARP})
 
