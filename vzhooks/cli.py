@@ -88,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
     uninstall.set_defaults(run=cmd_uninstall)
 
     hook = commands.add_parser("hook", help="what the hook scripts call")
-    hook.add_argument("name", choices=("mount", "umount", "postumount"))
+    hook.add_argument("name", choices=("mount", "umount", "postumount", "boot"))
     hook.set_defaults(run=cmd_hook)
     return top
 
@@ -207,5 +207,5 @@ def cmd_uninstall(args: argparse.Namespace) -> int:
 def cmd_hook(args: argparse.Namespace) -> int:
     """Do what a hook script does, in the environment vzctl gives it."""
     from vzhooks import hook
-    return hook.main(args.name)
+    return hook.boot(Paths()) if args.name == "boot" else hook.main(args.name)
 

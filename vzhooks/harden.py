@@ -2,9 +2,10 @@
 """Harden the HN's own ARP: each of its addresses is answered by the NIC that has it. Pure.
 
 arp_ignore=1 and arp_announce=2 (kernel Documentation/networking/ip-sysctl.rst) on the named LAN NICs
-only: under `all`, or inherited through `default`, they cut VE -> HN over OpenVZ 9's veths. They go
-together with the own-address rules of `policy`; without those a node with rp_filter=1 answers for
-some of its addresses by no NIC at all.
+only, and rp_filter=2 where it is strict: a NIC that goes down and up loses its own-address routes, and
+a strict filter would then leave its address answered by nobody until the next resync. Under `all`, or
+inherited through `default`, they cut VE -> HN over OpenVZ 9's veths. They go together with the
+own-address rules of `policy`, by which replies leave by the NIC that has the address.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from dataclasses import dataclass, field
 from vzhooks.model import Problem, Sysctl
 from vzhooks.roles import Nics, is_lan
 
-VALUES = {"arp_ignore": 1, "arp_announce": 2}
+VALUES = {"arp_ignore": 1, "arp_announce": 2, "rp_filter": 2}
+STRICT_ALL = "net/ipv4/conf/all/rp_filter"
 ON, OFF = "on", "off"
 
 
@@ -37,7 +39,7 @@ class Outcome:
 
 
 def keys(nics: Nics) -> list[str]:
-    """Return the keys, with slashes since NIC names hold dots, of all LAN NICs."""
+    """Return the keys, with slashes since NIC names hold dots, of all LAN NICs; STRICT_ALL is read besides."""
     return [f"net/ipv4/conf/{n.name}/{name}" for n in nics.values() if is_lan(n, nics) for name in VALUES]
 
 
@@ -62,11 +64,18 @@ def decide(before: Hardening, order: str, auto: bool, force: bool, nics: Nics, c
     if hindrance:
         text = f"ARP is not hardened: {hindrance}; move them to a LAN NIC, or run `vzhooks harden --force`"
         return Outcome(before, problems=(Problem("", text, order == ON),))
-    soft = {k: v for k, v in current.items() if k in keys(nics) and int(v) < _value(k)}
+    soft = {k: v for k, v in current.items() if k in keys(nics) and _is_soft(k, current)}
     former = {**soft, **before.former}
     # What is hard enough is wanted as well, so that it counts as found and not as to be given back.
     wanted = frozenset(Sysctl(k, str(_value(k)) if k in soft else v) for k, v in current.items() if k in keys(nics))
     return Outcome(Hardening(ON, former), wanted)
+
+
+def _is_soft(key: str, current: Mapping[str, str]) -> bool:
+    if key.endswith("/rp_filter"):
+        # The greater of all and the NIC is in force (include/linux/inetdevice.h); 1 is strict, 2 loose.
+        return max(int(current[key]), int(current.get(STRICT_ALL, "0"))) == 1
+    return int(current[key]) < _value(key)
 
 
 def _value(key: str) -> int:

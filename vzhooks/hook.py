@@ -38,6 +38,16 @@ def main(name: str, environ: Mapping[str, str] = os.environ) -> int:
     return FAILED if name == "mount" and _may_be_assigned(paths, veid, conffile) else DONE
 
 
+def boot(paths: Paths) -> int:
+    """Bring rules, tables and the node's ARP back before VEs start; an ini with an error must not hinder it."""
+    settings, warnings = ini.load_for_hook(paths)
+    report = reconcile.run(paths, settings, Request(wait_s=LOCK_WAIT_S))
+    for text in [*warnings, *(f.text for f in report.failures)]:
+        log.say(f"boot: {text}")
+    follow.announce_moved(report)
+    return FAILED if report.failures else DONE
+
+
 def _may_be_assigned(paths: Paths, veid: str, conffile: str) -> bool:
     """Tell whether the VE may have an uplink; one whose config cannot be read may."""
     try:

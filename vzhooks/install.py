@@ -123,9 +123,11 @@ def uninstall(paths: Paths, force: bool) -> Iterator[str]:
     Raises HostError, nothing being changed, while VEs with an uplink run and `force` is not given.
     """
     if not paths.root:
-        yield from _empty_kernel(paths, force)
+        _refuse_while_needed(paths, force)
     for name in HOOKS:
         yield from _uninstall_hook(os.path.join(paths.conf_dir, name))
+    if not paths.root:
+        yield from _empty_kernel(paths)
     yield from _Manifest(paths).remove()
     if not paths.root:
         for folder in (os.path.dirname(paths.tables), os.path.dirname(paths.ves)):
@@ -133,17 +135,23 @@ def uninstall(paths: Paths, force: bool) -> Iterator[str]:
             yield f"removed {folder}"
 
 
-def _empty_kernel(paths: Paths, force: bool) -> Iterator[str]:
+def _settings(paths: Paths) -> Settings:
     try:
-        settings = ini.load_for_hook(paths)[0]
+        return ini.load_for_hook(paths)[0]
     except SettingsError:
-        settings = Settings()
-    report = reconcile.run(paths, settings, Request(dry_run=True))
+        return Settings()
+
+
+def _refuse_while_needed(paths: Paths, force: bool) -> None:
+    report = reconcile.run(paths, _settings(paths), Request(dry_run=True))
     running = [w.ve.ctid for w in report.ways if w.ve.uplink]
     if running and not force:
         raise HostError(f"VEs with an uplink run ({', '.join(running)}) and would fall to main's routes; "
                         "stop them, or give --force")
-    report = reconcile.run(paths, settings, Request(empty=True, harden=OFF))
+
+
+def _empty_kernel(paths: Paths) -> Iterator[str]:
+    report = reconcile.run(paths, _settings(paths), Request(empty=True, harden=OFF))
     if report.failures:
         raise HostError("; ".join(f.text for f in report.failures))
     yield f"removed {len(report.ops)} rules, routes and guard entries"

@@ -189,7 +189,7 @@ class _Run:
     def _harden(self, facts: Facts, count: census.Census) -> tuple[Outcome, dict[str, str]]:
         self._before = before = records.load_hardening(self.paths.harden)
         assigned = any(ve.uplink or self.settings.unassigned not in ("main", "block") for ve in count.ves)
-        current = sysctl.read({*harden.keys(facts.nics), *before.former})
+        current = sysctl.read({*harden.keys(facts.nics), *before.former, harden.STRICT_ALL})
         auto = assigned and self.settings.arp == "auto"
         return harden.decide(before, self.request.harden, auto, self.request.force, facts.nics, current), current
 
@@ -219,7 +219,8 @@ class _Run:
         if hard.hardening != self._before:
             records.save_hardening(self.paths.harden, hard.hardening)
         if hard.hardening.mode == harden.ON:
-            _persist(self.paths.sysctl_d, harden.drop_in(hard.wanted))
+            ours = [s for s in hard.wanted if s.key in hard.hardening.former]
+            _persist(self.paths.sysctl_d, harden.drop_in(ours))
         elif self._before.mode == harden.ON:
             _persist(self.paths.sysctl_d, "")
 

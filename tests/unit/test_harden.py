@@ -8,7 +8,7 @@ from vzhooks.model import Sysctl
 
 NICS = facts(LO, ETH0, ETH3, VENET0).nics
 SOFT = dict.fromkeys(keys(NICS), "0")
-HARD = {k: "1" if k.endswith("ignore") else "2" for k in SOFT}
+HARD = {k: {"arp_ignore": "1", "arp_announce": "2", "rp_filter": "0"}[k.rpartition("/")[2]] for k in SOFT}
 
 
 def outcome(before=Hardening(), order="", auto=False, force=False, nics=NICS, current=None):  # noqa: B008
@@ -35,7 +35,7 @@ def test_when_it_is_hardened(before, order, auto, hard):
 
 def test_the_values_found_first_are_remembered():
     first = outcome(order=ON).hardening
-    assert first.former == SOFT
+    assert first.former == {k: v for k, v in SOFT.items() if not k.endswith("rp_filter")}
     assert outcome(first, order=ON, current=HARD).hardening == first
 
 
@@ -46,14 +46,25 @@ def test_a_value_that_is_harder_already_stays():
 
 
 def test_undo_gives_back_the_former_values():
-    found = outcome(Hardening(ON, SOFT), OFF, current=HARD)
-    assert values(found) == SOFT
+    found = outcome(outcome(order=ON).hardening, OFF, current=HARD)
+    assert values(found) == {k: v for k, v in SOFT.items() if not k.endswith("rp_filter")}
     assert found.hardening == Hardening(OFF)
+
+
+@pytest.mark.parametrize(("everywhere", "here", "hard"), [
+    ("0", "1", "2"), ("1", "0", "2"), ("1", "1", "2"), ("0", "0", "0"), ("0", "2", "2"), ("2", "1", "1"),
+])
+def test_a_strict_rp_filter_becomes_loose_and_comes_back(everywhere, here, hard):
+    key, strict = "net/ipv4/conf/eth3/rp_filter", {"net/ipv4/conf/all/rp_filter": everywhere}
+    found = outcome(order=ON, current={**SOFT, key: here, **strict})
+    assert values(found)[key] == hard
+    undone = outcome(found.hardening, OFF, current={**HARD, key: hard, **strict})
+    assert values(undone).get(key, here) == here
 
 
 def test_undo_leaves_what_somebody_changed():
     changed = "net/ipv4/conf/eth0/arp_announce"
-    found = outcome(Hardening(ON, SOFT), OFF, current={**HARD, changed: "1"})
+    found = outcome(outcome(order=ON).hardening, OFF, current={**HARD, changed: "1"})
     assert changed not in values(found)
     assert changed in found.problems[0].text
 
