@@ -184,15 +184,30 @@ def test_an_own_script_s_veto_is_kept_and_ours_does_nothing(bare):
     assert (bare.state(), records(bare), len(ran(bare))) == (before, {}, 2)
 
 
-def test_a_failing_own_umount_script_keeps_its_status_and_ours_still_removes(bare):
+def test_a_failing_own_unmount_script_keeps_its_status_and_ours_still_removes(bare):
+    own_script(bare, "vps.postumount", "exit 3")
+    bare.install()
+    bare.ve("101", uplink="eth3")
+    bare.end_announcers()
+    assert bare.vzctl.stop("101").rc == 79
+    assert "101" not in records(bare)
+    assert VE101 not in bare.hn("ip", "rule") + bare.hn("nft", "list", "ruleset")
+    assert hook(bare, "postumount").returncode == 3
+
+
+def test_a_ve_that_a_failing_own_script_left_mounted_keeps_its_way(bare):
+    """vzctl runs no mount hook at its next start."""
     own_script(bare, "vps.umount", "exit 3")
     bare.install()
     bare.ve("101", uplink="eth3")
     bare.end_announcers()
     assert bare.vzctl.stop("101").rc == 79
-    assert records(bare)["101"]["phase"] == "stopping"
-    assert "192.168.18.101" not in bare.hn("ip", "rule") + bare.hn("nft", "list", "ruleset")
     assert hook(bare, "umount").returncode == 3
+    assert bare.vzctl.start("101", skip_remount=True).rc == 0
+    bare.leaves_by("101", "eth3")
+    own_script(bare, "vps.umount.before-vzhooks")
+    assert bare.vzctl.stop("101").rc == 0
+    assert VE101 not in bare.hn("ip", "rule") + bare.hn("nft", "list", "ruleset")
 
 
 def test_an_own_script_that_is_a_link_runs_and_comes_back(bare):
