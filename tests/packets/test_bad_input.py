@@ -6,62 +6,18 @@ from contextlib import suppress
 
 import pytest
 
-from tests.lab import ExampleNode, ns
+from tests.lab import ns
 from tests.lab.links import set_link
 from tests.lab.node import MACS
-from tests.site import VE101, Site
+from tests.site import VE101
 from tests.told import goes_on, hook, hook_refuses, one_line, records, refused, running, unhurt
 
-CONF, INI, GOOD = "/etc/vz/conf/101.conf", "/etc/vz/vzhooks.ini", "/var/lib/vzhooks/vzhooks.ini.good"
-TABLES = "/var/lib/vzhooks/tables.json"
+CONF, INI = "/etc/vz/conf/101.conf", "/etc/vz/vzhooks.ini"
+GOOD, TABLES = "/var/lib/vzhooks/vzhooks.ini.good", "/var/lib/vzhooks/tables.json"
 # VE 102 goes by eth4 with an ini and without.
 ETH4 = "[uplink:eth4]\n"
 ISP1 = "[uplink:isp1]\ndevice = eth3\n"
 SHELL = ("$(touch /x)", "`touch /x`", "eth3; touch /x", "'; touch /x; '", '"; touch /x; "', "../../eth3", "\x1b[31mred")
-
-
-class Shared:
-    """Lend one node, VE 102 running on it, to many tests; one that leaves it changed gets the next a new one."""
-
-    def __init__(self):
-        self.site = None
-
-    def lend(self):
-        if self.site is None:
-            node = ExampleNode(1).__enter__()
-            self.site = Site(node)
-            self.site.install()
-            running(self.site)
-            self.clean = self.site.state()
-        return self.site
-
-    def take_back(self):
-        hn = self.site.node.hn
-        for path in (INI, GOOD, CONF):
-            with suppress(FileNotFoundError):
-                hn.path(path).unlink()
-        self.site.vzhooks("resync", rc=None)
-        if self.site.state() != self.clean:
-            self.close()
-
-    def close(self):
-        if self.site:
-            self.site.node.close()
-        self.site = None
-
-
-@pytest.fixture(scope="module")
-def shared():
-    lender = Shared()
-    yield lender
-    lender.close()
-
-
-@pytest.fixture
-def busy(shared):
-    """A node on which VE 102 runs by eth4, and on which a test starts nothing more."""
-    yield shared.lend()
-    shared.take_back()
 
 
 def use(site, ini):
@@ -366,23 +322,26 @@ def test_an_error_in_one_uplink_concerns_its_ves_alone(busy, body, parts):
         assert hook(busy, "umount").returncode == hook(busy, "postumount").returncode == 0
 
 
-@pytest.mark.parametrize("isp1, part", [
-    ("", "uplink isp1: not in this node's ini"),
-    ("[uplink:isp1]\ndevice = lo\n", "uplink isp1: lo is the loopback"),
-    ("[uplink:isp1]\ndevise = eth3\n", "[uplink:isp1] devise: unknown key"),
-    (ISP1 + "[node]\nreserved = eth3\n", "[uplink:isp1] device = eth3: reserved"),
-], ids=["named no more", "the loopback", "with an unknown key", "reserved"])
-def test_a_running_ve_is_cut_off_when_its_uplink_becomes(site, isp1, part):
+GONE_BAD = {
+    "": "uplink isp1: not in this node's ini",
+    "[uplink:isp1]\ndevice = lo\n": "uplink isp1: lo is the loopback",
+    "[uplink:isp1]\ndevise = eth3\n": "[uplink:isp1] devise: unknown key",
+    ISP1 + "[node]\nreserved = eth3\n": "[uplink:isp1] device = eth3: reserved",
+}
+
+
+def test_a_running_ve_is_cut_off_when_its_uplink_goes_bad(site):
     """By the next resync, never by main; the others go on, and the old ini brings it back."""
     running(site, ETH4 + ISP1)
     site.ve("101", uplink="isp1")
     site.end_announcers()
-    site.ini(ETH4 + isp1)
-    for command in ("resync", "resync", "status"):
-        told = [line for line in site.vzhooks(command, rc=None).stderr.splitlines() if "VE 101" in line]
-        one_line("\n".join(told), f"vzhooks {command}: VE 101: ", part)
-    site.leaves_by("101", None)
-    site.leaves_by("102", "eth4")
+    for isp1, part in GONE_BAD.items():
+        site.ini(ETH4 + isp1)
+        for command in ("resync", "status"):
+            told = [line for line in site.vzhooks(command, rc=None).stderr.splitlines() if "VE 101" in line]
+            one_line("\n".join(told), f"vzhooks {command}: VE 101: ", part)
+        site.leaves_by("101", None)
+        site.leaves_by("102", "eth4")
     assert site.status("101") == "blocked"
     site.ini(ETH4 + ISP1)
     site.vzhooks("resync")
@@ -393,22 +352,21 @@ def test_a_running_ve_is_cut_off_when_its_uplink_becomes(site, isp1, part):
 
 
 @pytest.mark.parametrize("occupy, part", [
-    (["ip", "route", "add", "10.9.0.0/16", "dev", "eth0", "table", "1003"], "holds another's route to 10.9.0.0/16"),
-    (["ip", "rule", "add", "from", "10.9.0.0/16", "lookup", "1003", "priority", "900"],
-     "is looked up by another's rule of priority 900"),
+    ("ip route {} 10.9.0.0/16 dev eth0 table 1003", "holds another's route to 10.9.0.0/16"),
+    ("ip rule {} from 10.9.0.0/16 lookup 1003 priority 900", "is looked up by another's rule of priority 900"),
 ], ids=["routes", "a rule"])
 def test_a_table_that_others_use_is_refused(busy, occupy, part):
-    busy.hn(*occupy)
+    busy.hn(*occupy.format("add").split())
     use(busy, f"{ETH4}{ISP1}table = 1003\n")
     busy.node.create_ve("101", [VE101], "isp1")
     with unhurt(busy):
         refused(busy, "101", f"uplink isp1: table 1003 {part}; choose a free table")
+    busy.hn(*occupy.format("del").split())
 
 
-@pytest.mark.parametrize("priority", ["1000", "1099"])
-def test_another_s_rule_within_our_priorities_is_told(site, priority):
+def test_another_s_rule_within_our_priorities_is_told(site):
     """At first use it refuses an assigned VE, each time; later it is a warning; it hinders no other VE."""
-    add = ("ip", "rule", "add", "from", "10.9.9.9", "lookup", "77", "priority", priority)
+    add = ("ip", "rule", "add", "from", "10.9.9.9", "lookup", "77", "priority", "1099")
     parts = ["1000-1099", "from 10.9.9.9/32 lookup 77", "give that rule another priority"]
     site.hn(*add)
     site.ve("105")
@@ -417,7 +375,7 @@ def test_another_s_rule_within_our_priorities_is_told(site, priority):
     hook_refuses(site, "101", *parts)
     refused(site, "101", *parts)
     assert site.state() == before
-    site.hn("ip", "rule", "del", "priority", priority)
+    site.hn("ip", "rule", "del", "priority", "1099")
     running(site)
     site.hn(*add)
     goes_on(site, "101", *parts)
