@@ -45,6 +45,12 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"vzhooks {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
+    _everyday(commands)
+    _of_the_node(commands)
+    return top
+
+
+def _everyday(commands: Any) -> None:
     resync = commands.add_parser("resync", help="make the kernel what it should be, for the node or the VEs named")
     resync.add_argument("ctids", nargs="*", metavar="CTID", help="a VE's number or UUID; none: the whole node")
     resync.add_argument("--dry-run", action="store_true", help="print the changes and make none")
@@ -78,6 +84,8 @@ def parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="print the list of findings")
     doctor.set_defaults(run=cmd_doctor)
 
+
+def _of_the_node(commands: Any) -> None:
     install = commands.add_parser("install", help="put the hook scripts where vzctl looks")
     install.add_argument("--destdir", default="", metavar="D", help="install below this directory, for packagers")
     install.set_defaults(run=cmd_install)
@@ -90,7 +98,6 @@ def parser() -> argparse.ArgumentParser:
     hook = commands.add_parser("hook", help="what the hook scripts call")
     hook.add_argument("name", choices=("mount", "umount", "postumount", "boot"))
     hook.set_defaults(run=cmd_hook)
-    return top
 
 
 def cmd_resync(args: argparse.Namespace) -> int:

@@ -41,9 +41,16 @@ def load_ves(path: str) -> dict[str, Record]:
     Raises HostError where it is there and cannot be read: that must not look like "no VEs".
     """
     try:
-        return {ctid: Record(**{**r, "addresses": tuple(r["addresses"])}) for ctid, r in _load(path).items()}
-    except (TypeError, KeyError, AttributeError):
+        return {ctid: _record(**r) for ctid, r in _load(path).items()}
+    except (TypeError, ValueError):
         raise HostError(f"{path}: not as vzhooks writes it; remove it and run `vzhooks resync`") from None
+
+
+def _record(phase: str, since: float, uplink: str, addresses: list[str], override: str | None = None) -> Record:
+    whole = isinstance(addresses, list) and all(isinstance(t, str) for t in (phase, uplink, override or "", *addresses))
+    if not whole:
+        raise TypeError(addresses)
+    return Record(phase, float(since), uplink, tuple(addresses), override)
 
 
 def save_ves(path: str, records: Records) -> None:
@@ -68,8 +75,10 @@ def load_hardening(path: str) -> Hardening:
     """Return what was decided about hardening; raises HostError as `load_ves`."""
     data = _load(path)
     try:
-        return Hardening(**data)
-    except TypeError:
+        found = Hardening(**data)
+        former = {str(key): str(int(value)) for key, value in found.former.items()}
+        return Hardening(str(found.mode), former)
+    except (TypeError, ValueError, AttributeError):
         raise HostError(f"{path}: not as vzhooks writes it; remove it and run `vzhooks harden`") from None
 
 

@@ -54,3 +54,24 @@ def test_a_save_below_a_file_is_an_error(tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(HostError, match="cannot be written"):
         records.save_ves(str(tmp_path / "run/vzhooks/ves.json"), VES)
+
+
+@pytest.mark.parametrize("text", [
+    '{"101": {"phase": "running", "since": "x", "uplink": "", "addresses": []}}',
+    '{"101": {"phase": "running", "since": 1, "uplink": null, "addresses": []}}',
+    '{"101": {"phase": "running", "since": 1, "uplink": "", "addresses": "10.0.0.1"}}',
+    '{"101": {"phase": "running", "since": 1, "uplink": "", "addresses": [7]}}', '{"101": []}', '{"101": {}}',
+])
+def test_notes_with_values_of_a_wrong_kind_are_an_error(tmp_path, text):
+    path = tmp_path / "ves.json"
+    path.write_text(text)
+    with pytest.raises(HostError, match="not as vzhooks writes it"):
+        records.load_ves(str(path))
+
+
+@pytest.mark.parametrize("text", ['{"former": null}', '{"former": {"a": "x"}}', '{"mood": "on"}'])
+def test_a_hardening_of_a_wrong_kind_is_an_error(tmp_path, text):
+    path = tmp_path / "harden.json"
+    path.write_text(text)
+    with pytest.raises(HostError, match="not as vzhooks writes it"):
+        records.load_hardening(str(path))
