@@ -53,14 +53,6 @@ class Site:
         """Create a VE with its usual address, and start it."""
         self.vzctl.add_ve(ctid, *(addresses or (f"192.168.18.{ctid}",)), uplink=uplink, extra=extra)
 
-    def calm(self) -> None:
-        """End what hooks left at work (none in the midst of a change), so that nobody mends behind a test's back."""
-        with self.node.hn.path("/run/vzhooks/lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            for pid in set(self.node.hn.processes()) - {self.node.hn.pid}:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-
     def hn(self, *argv: str) -> str:
         """Run a program in the HN and return what it prints."""
         return self.node.hn.run(list(argv), check=True).stdout
@@ -117,9 +109,13 @@ class Site:
                         ipr.rule("del", family=family, priority=m.get("FRA_PRIORITY"))
 
     def end_announcers(self) -> None:
-        """End what the mount hooks left running for some seconds, where it would mend what a test breaks."""
-        for pid in self.node.hn.processes():
-            if pid != self.node.hn.pid:
+        """End what the mount hooks left running for some seconds, where it would mend what a test breaks.
+
+        Under the lock, so that none is killed in the midst of a change.
+        """
+        with self.node.hn.path("/run/vzhooks/lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for pid in set(self.node.hn.processes()) - {self.node.hn.pid}:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 

@@ -90,7 +90,13 @@ def test_a_mount_hook_killed_at_any_step_leaks_nothing_and_a_resync_completes_it
     assert changes > 10
 
 
-def test_an_umount_hook_killed_at_any_step_leaks_nothing_and_a_resync_completes_it(loose):
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside_another"])
+def test_an_umount_hook_killed_at_any_step_leaks_nothing_and_a_resync_completes_it(loose, beside):
+    """The guard's tables go with the last VE, and stay for all others."""
+    if beside:
+        loose.ve("102", uplink="eth4")
+        loose.end_announcers()
+        does(loose, "")
     before, changes, died = loose.state(), 0, True
     while died:
         does(loose, "mount")
@@ -108,7 +114,7 @@ def test_an_umount_hook_killed_at_any_step_leaks_nothing_and_a_resync_completes_
 def test_a_move_killed_at_any_step_leaks_nothing(site):
     """Each run dies after one change, and the next one goes on where that left off."""
     site.ve("101", VE101, VE101_6, uplink="eth3")
-    site.calm()
+    site.end_announcers()
     site.node.write_conf("101", [VE101, VE101_6], "eth4")
     moves = 0
     while dies(site, 1):
@@ -137,7 +143,7 @@ def test_a_first_mount_killed_at_any_step_keeps_the_node_reachable(site):
 def test_a_note_that_cannot_be_read_removes_nothing(site):
     """One line says which; no assigned VE starts then, and without an uplink a VE is not hindered."""
     site.ve("101", uplink="eth3")
-    site.calm()
+    site.end_announcers()
     before = site.state()
     site.node.create_ve("102", ["192.168.18.102"], "eth4")
     site.node.create_ve("105", ["192.168.18.105"])
@@ -158,7 +164,7 @@ def test_a_note_that_cannot_be_read_removes_nothing(site):
 def test_a_running_ve_s_empty_config_removes_nothing(site):
     """As vzctl leaves it for a moment while it saves."""
     site.ve("101", uplink="eth3")
-    site.calm()
+    site.end_announcers()
     before = site.state()
     site.node.hn.write("/etc/vz/conf/101.conf", "")
     done = site.vzhooks("resync", rc=1)
@@ -171,7 +177,7 @@ def test_a_running_ve_s_empty_config_removes_nothing(site):
 def test_an_nft_that_fails_removes_nothing(site):
     """Be it absent, failing, or saying what cannot be: no rule goes, and no assigned VE starts."""
     site.ve("101", uplink="eth3")
-    site.calm()
+    site.end_announcers()
     before = site.state()
     site.node.create_ve("102", ["192.168.18.102"], "eth4")
     site.hn("mv", "/usr/sbin/nft", "/usr/sbin/nft.real")
@@ -189,7 +195,7 @@ def test_an_nft_that_fails_removes_nothing(site):
 
 def test_a_busy_lock_is_told_and_changes_nothing(site):
     site.ve("101", uplink="eth3")
-    site.calm()
+    site.end_announcers()
     site.flush("rules")
     before = site.state()
     site.node.hn.popen(["flock", "/run/vzhooks/lock", "-c", "echo held; exec sleep 60"], stdout=-1).stdout.readline()

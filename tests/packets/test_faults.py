@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whatever happens to links, rules and tables, a VE's packets leave by its uplink or not at all."""
 
-from tests.lab.node import BEYOND, CLIENT6
+from tests.lab.node import BEYOND, CLIENT6, CLIENT_MAC
 from tests.lab.tap import Tap
 from tests.lab.wire import send_udp
 from tests.site import CLIENT, NICS, VE101, VE102
@@ -13,7 +13,7 @@ WAYS = ((VE101, CLIENT), (VE101, BEYOND), (VE101_6, CLIENT6))
 def ve101(site):
     """Start VE 101 on eth3, with an address of each family."""
     site.ve("101", VE101, VE101_6, uplink="eth3")
-    site.calm()
+    site.end_announcers()
 
 
 def leaves_by(site, nic):
@@ -91,6 +91,28 @@ def test_routing_holds_when_nft_is_flushed(site):
     leaves_by(site, None)
 
 
+TAMPERED = (
+    ("flush", "chain", "inet", "vzhooks", "forward"),
+    ("add", "rule", "inet", "vzhooks", "forward", "drop"),
+    ("delete", "element", "inet", "vzhooks", "exits4", "{", VE101, ".", "eth3", "}"),
+    ("delete", "table", "arp", "vzhooks"),
+)
+
+
+def test_a_guard_that_was_tampered_with_is_made_anew(site):
+    ve101(site)
+    for command in TAMPERED:
+        whole = site.state()
+        site.hn("nft", *command)
+        with site.only_by("eth3"):
+            send_udp(site.node.ve("101").box, VE101, CLIENT)
+        assert site.vzhooks("resync").stdout
+        assert site.state() == whole
+    leaves_by(site, "eth3")
+    site.flush("rules")
+    leaves_by(site, None)
+
+
 def test_a_deleted_rule_cuts_off_and_comes_back(site):
     ve101(site)
     site.hn("ip", "rule", "del", "from", VE101)
@@ -112,10 +134,13 @@ def test_an_emptied_table_cuts_off_and_comes_back(site):
 
 def test_a_link_that_goes_down_cuts_off_and_comes_back(every):
     every.ve("101", uplink="eth3")
+    every.end_announcers()
     every.node.link("eth3", up=False)
     every.leaves_by("101", None)
     every.vzhooks("resync")
+    every.flush("nft")
     every.leaves_by("101", None)
+    every.vzhooks("resync")
     assert every.status("101") == "blocked"
     every.node.link("eth3", up=True)
     every.leaves_by("101", None, BEYOND)
@@ -179,6 +204,20 @@ def test_an_uplink_whose_nic_comes_back_works_again(site):
         site.leaves_by("101", None, BEYOND)
         resync(site)
         site.leaves_by("101", nic, BEYOND)
+
+
+def test_what_is_sent_to_a_ve_that_is_away_keeps_its_sender_s_uplink(site):
+    """Its address has a rule already (it starts) but no route, so main would take the packet."""
+    site.node.create_ve("101", [VE101], "eth3")
+    assert site.vzctl.mount("101").rc == 0
+    site.ve("102", uplink="eth4")
+    site.end_announcers()
+    for nic in NICS:
+        site.hn("ip", "neigh", "add", VE101, "lladdr", CLIENT_MAC, "dev", nic)
+    for layer in (None, "nft"):
+        if layer:
+            site.flush(layer)
+        site.leaves_by("102", "eth4", dst=VE101)
 
 
 FOREIGN = """\

@@ -70,7 +70,7 @@ def test_another_manager_that_flushes_again_and_again_lets_no_packet_out(site, l
             select.select([], [], [], random.uniform(0, 0.1))
         resyncs.kill()
     assert sent[0] > 500
-    site.calm()
+    site.end_announcers()
     site.vzhooks("resync")
     site.leaves_by("101", "eth3")
     site.settled()
@@ -209,5 +209,5 @@ def test_no_order_of_events_lets_a_packet_out_by_a_wrong_nic(site, reserved):
     for ctid in walk.uplink:
         walk.stop(ctid)
         walk.umount(ctid)
-    site.calm()
+    site.end_announcers()
     assert unordered(site.state()) == unordered(before), "\n".join(walk.trace)
