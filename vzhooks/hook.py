@@ -90,11 +90,18 @@ def _mount(ctid: str, conffile: str, paths: Paths) -> int:
         _give_back(paths, settings, ctid)
         return status
     _note("mount", ctid, report)
+    try:
+        _tell_neighbours(paths, ctid, report)
+    except OSError as error:  # no process or socket to be had: no reason to refuse a VE whose way is right
+        log.say(f"mount: VE {ctid}: neighbours are not told ({error.strerror}); `vzhooks resync` when it runs")
+    return DONE
+
+
+def _tell_neighbours(paths: Paths, ctid: str, report: Report) -> None:
     follow.announce_moved(report)
     addresses = frozenset(a for w in report.ways if w.ve.ctid == ctid and w.uplink for a in w.ve.addresses)
     if addresses:
         follow.after_mount(paths, ctid, addresses)
-    return DONE
 
 
 def _reconcile(paths: Paths, settings: Settings, ctid: str, conffile: str) -> Report:
