@@ -92,6 +92,15 @@ def drift(exam: Exam) -> Iterator[Finding]:
         yield Finding("drift", ERROR, "rules, tables and guard", f"missing or wrong: {shown}{more}", "`vzhooks resync`")
 
 
+def problems(exam: Exam) -> Iterator[Finding]:
+    """What a run would complain of: others' rules (a twin of ours as well) among ours, a VE cut off."""
+    for problem in exam.report.problems:
+        if problem.text not in exam.unknown.values():
+            subject = f"VE {problem.ctid}" if problem.ctid else "this node"
+            yield Finding("problem", ERROR if problem.refuses else WARNING, subject, problem.text,
+                          "as the line says, then `vzhooks resync`")
+
+
 def own_rules(exam: Exam) -> Iterator[Finding]:
     """A hardened NIC without the rules of its own addresses: with rp_filter=1 nobody answers for it."""
     missing = {op.item.src.partition("/")[0] for op in exam.report.ops if op.verb == "add"
@@ -191,8 +200,8 @@ def networkd(exam: Exam) -> Iterator[Finding]:
         yield Finding("networkd", ERROR, "systemd-networkd", found, fix)
 
 
-CHECKS = (unreadable, configuration, hooks, drift, own_rules, soft_arp, answers, unanswered, proxy_arp, host_routes,
-          strangers, forwarding, dead_routes, networkd)
+CHECKS = (unreadable, configuration, hooks, drift, problems, own_rules, soft_arp, answers, unanswered, proxy_arp,
+          host_routes, strangers, forwarding, dead_routes, networkd)
 
 
 def _lan(exam: Exam) -> list[Nic]:

@@ -71,6 +71,7 @@ BREAK = {
                            s.node.hn.path("/etc/systemd/networkd.conf.d/90-vzhooks.conf").unlink()),
     "rule-before": lambda s: rule(s, 500),
     "table": lambda s: stranger(s),
+    "problem": lambda s: rule(s, 1010),
 }
 
 
