@@ -44,7 +44,7 @@ def test_a_move_loses_at_most_2_of_300_pings(every, save):
     every.forget()
     assert every.ping("101") == 3
     # A machine busy with other things may stretch one move; two in a row it does not.
-    assert 298 <= moved_under_pings(every, "eth4", save) or 298 <= moved_under_pings(every, "eth3", save)
+    assert moved_under_pings(every, "eth4", save) >= 298 or moved_under_pings(every, "eth3", save) >= 298
 
 
 def moved_under_pings(site, uplink, save):
