@@ -9,12 +9,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from vzhooks import __version__, host, log
 from vzhooks.errors import DONE, DRIFT, FAILED, USAGE, UsageError, VzhooksError
 from vzhooks.host import Paths
 from vzhooks.model import Problem
+
+if TYPE_CHECKING:
+    from vzhooks.apply import Failure
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -108,8 +111,7 @@ def cmd_resync(args: argparse.Namespace) -> int:
     for op in report.ops:
         print(shell(op))
     follow.announce_moved(report)
-    for text in [*_lines(report.problems), *(f.text for f in report.failures)]:
-        print(f"vzhooks resync: {text}", file=sys.stderr)
+    _tell(args, _lines(report.problems), report.failures)
     done = "would be made" if args.dry_run else "made"
     print(f"vzhooks resync: {len(report.ops) or 'no'} changes {done}", file=sys.stderr)
     return FAILED if report.failures or any(p.refuses for p in report.problems) else DONE
@@ -123,8 +125,7 @@ def cmd_set(args: argparse.Namespace) -> int:
     done = assign.assign(paths, ini.load(paths), args.ctid, name, args.save)
     follow.announce_moved(done.report)
     mine = [p for p in done.report.problems if p.ctid in ("", done.ctid)]
-    for text in [*_lines(mine), *(f.text for f in done.report.failures)]:
-        print(f"vzhooks set: {text}", file=sys.stderr)
+    _tell(args, _lines(mine), done.report.failures)
     if not done.runs and not done.saved:
         print(f"vzhooks set: VE {done.ctid} does not run and --save was not given, so nothing was changed",
               file=sys.stderr)
@@ -139,8 +140,7 @@ def cmd_status(args: argparse.Namespace) -> int:
     report = _reconcile(args.ctids, dry_run=True)
     report = status.only(report, args.ctids)
     print(status.as_json(report) if args.json else status.as_table(report))
-    for text in _lines(report.problems):
-        print(f"vzhooks status: {text}", file=sys.stderr)
+    _tell(args, _lines(report.problems))
     return DRIFT if report.ops else DONE
 
 
@@ -165,8 +165,7 @@ def cmd_harden(args: argparse.Namespace) -> int:
     for op in soft:
         print(shell(op))
     follow.announce_moved(report)
-    for text in [*(p.text for p in report.problems if not p.ctid), *(f.text for f in report.failures)]:
-        print(f"vzhooks harden: {text}", file=sys.stderr)
+    _tell(args, _lines(p for p in report.problems if not p.ctid), report.failures)
     if args.check and soft:
         return DRIFT
     return FAILED if report.failures or any(p.refuses and not p.ctid for p in report.problems) else DONE
@@ -189,6 +188,11 @@ def _reconcile(ctids: list[str], dry_run: bool, **more: Any):
     paths = Paths()
     chosen = frozenset(host.check_ctid(c) for c in ctids) or None
     return reconcile.run(paths, ini.load(paths), reconcile.Request(ctids=chosen, dry_run=dry_run, **more))
+
+
+def _tell(args: argparse.Namespace, lines: Iterable[str], failures: Iterable[Failure] = ()) -> None:
+    for text in [*lines, *(f.text for f in failures)]:
+        print(f"vzhooks {args.command}: {text}", file=sys.stderr)
 
 
 def _lines(problems: Iterable[Problem]) -> list[str]:
