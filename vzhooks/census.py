@@ -57,6 +57,11 @@ class Census:
 Reading = Union[VeConfig, Problem]
 
 
+def may_have_uplink(reading: Reading) -> bool:
+    """Tell whether a VE names an uplink; one whose config cannot be read may."""
+    return isinstance(reading, Problem) or bool(reading.uplink)
+
+
 def take(configs: Mapping[str, Reading], evidence: Evidence, records: Records, now: float,
          event: Event | None = None, complete: bool = False, assign: Mapping[str, str] | None = None) -> Census:
     """Return who lives, judged by fresh configs where given and by our records for all others.

@@ -12,10 +12,9 @@ import os
 from collections.abc import Mapping
 
 from vzhooks import follow, host, ini, log, reconcile
-from vzhooks.census import Event
+from vzhooks.census import Event, may_have_uplink
 from vzhooks.errors import DONE, FAILED, VzhooksError
 from vzhooks.host import Paths
-from vzhooks.model import Problem
 from vzhooks.reconcile import Report, Request
 from vzhooks.settings import Settings
 from vzhooks.vzconf import VeConfig
@@ -56,7 +55,7 @@ def _may_be_assigned(paths: Paths, veid: str, conffile: str) -> bool:
         return False
     except VzhooksError:
         return True
-    return isinstance(config, Problem) or bool(config.uplink)
+    return may_have_uplink(config)
 
 
 def _unmount(name: str, ctid: str, paths: Paths) -> int:
@@ -75,7 +74,7 @@ def _mount(ctid: str, conffile: str, paths: Paths) -> int:
         # create and register mount before the config has its name (libvzctl lib/create.c)
         log.say(f"mount: VE {ctid}: {conffile or paths.conf_dir}: no config yet, so nothing to do", log.INFO)
         return DONE
-    assigned, settings = isinstance(config, Problem) or bool(config.uplink), Settings()
+    assigned, settings = may_have_uplink(config), Settings()
     try:
         settings, warnings = ini.load_for_hook(paths)
         report = _reconcile(paths, settings, ctid, conffile)

@@ -11,10 +11,11 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from vzhooks import census, harden, host, nft, plan, policy, records, sysctl, tables
 from vzhooks.apply import Failure, apply
-from vzhooks.census import Event, Reading
+from vzhooks.census import Event, Reading, may_have_uplink
 from vzhooks.errors import HostError, InputError, KernelError
 from vzhooks.harden import Outcome
 from vzhooks.host import Paths
@@ -108,7 +109,7 @@ def _untouched(settings: Settings, known: Records, configs: Mapping[str, Reading
     if request.event is None or settings.reserved or settings.unassigned != "main":
         return False
     assigned = [r for r in known.values() if r.uplink]
-    return not assigned and all(isinstance(c, VeConfig) and not c.uplink for c in configs.values())
+    return not assigned and not any(may_have_uplink(c) for c in configs.values())
 
 
 def _note_only(paths: Paths, known: Records, configs: Mapping[str, Reading], request: Request) -> Report:
@@ -160,7 +161,7 @@ class _Run:
         first = not any(r.uplink for c, r in self.known.items() if not (event and event.ctid == c))
         others = [Problem("", f"another's rule stands within the priorities {band} of vzhooks: {s}; "
                           "give that rule another priority", first) for s in strangers]
-        assigned = any(isinstance(c, Problem) or c.uplink for c in self.configs.values())
+        assigned = any(may_have_uplink(c) for c in self.configs.values())
         if others and first and assigned and event and event.name == "mount":
             raise KernelError(others[0].text)
         return others
@@ -178,6 +179,7 @@ class _Run:
         recorded = records.load_tables(self.paths.tables)
         self._recorded = recorded
 
+        @cache
         def taken(number: int) -> str:
             return "" if number in ours else self.kernel.stranger(number)
         free = {k: n for k, n in recorded.items() if not taken(n)}
@@ -206,7 +208,8 @@ class _Run:
         if ctids is None:
             return plan.ALL
         mine = {a for c in ctids for r in (self.known, count.records) if c in r for a in r[c].addresses}
-        mine |= {a for c in self.configs.values() if isinstance(c, VeConfig) for a in c.addresses}
+        configs = (self.configs.get(c) for c in ctids)
+        mine |= {a for c in configs if isinstance(c, VeConfig) for a in c.addresses}
         others = {a for c, r in count.records.items() if c not in ctids for a in r.addresses}
         return Scope(frozenset(mine - others))
 
