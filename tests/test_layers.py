@@ -21,7 +21,7 @@ LAYERS = [
     {"announce", "doctor", "explain", "status"},
     {"assign", "follow", "install", "probe"},
     {"examine", "hook", "where"},
-    {"cli"},
+    {"cli", "commands"},
     {"__main__"},
 ]
 PURE = {"model", "errors", "roles", "tables", "settings", "vzconf", "guard", "policy", "census", "plan", "status",

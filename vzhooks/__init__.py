@@ -10,7 +10,7 @@ host, records, ini              files, locks, our own notes about VEs
 kernel (lean), nft, sysctl      the only three doors to the kernel
 reconcile, apply                the one path: lock, read, decide, note down, carry out
 follow, announce, probe         what neighbours hear and are asked
-hook, cli, status, doctor (examine), install    thin doors to it
+hook, cli (commands), status, doctor (examine), install    thin doors to it
 
 All above `host` is pure, as are status and doctor; tests/test_layers.py holds that.
 """

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The commands and their arguments: the one source of --help, man page and completion."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, NoReturn
+
+from vzhooks import __version__
+from vzhooks.errors import USAGE, UsageError
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say in one line what is wrong with the arguments."""
+        self.exit(USAGE, f"{self.prog}: {UsageError(message)}; see `{self.prog} --help`\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    top = _Parser(
+        prog="vzhooks", description="Give every OpenVZ container its own uplink out of the node.",
+        epilog="exit status: 0 done, 1 failed, 2 usage, 3 drift, 75 another vzhooks is at work")
+    top.add_argument("--version", action="version", version=f"vzhooks {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    _everyday(commands)
+    _of_the_node(commands)
+    return top
+
+
+def _everyday(commands: Any) -> None:
+    resync = commands.add_parser("resync", help="make the kernel what it should be, for the node or the VEs named")
+    resync.add_argument("ctids", nargs="*", metavar="CTID", help="a VE's number or UUID; none: the whole node")
+    resync.add_argument("--dry-run", action="store_true", help="print the changes and make none")
+
+    assign = commands.add_parser("set", help="give a VE another uplink, at once and, with --save, for good")
+    assign.add_argument("ctid", metavar="CTID", help="a VE's number, UUID or name")
+    assign.add_argument("--uplink", required=True, metavar="NAME", help="an uplink of this node; none unassigns the VE")
+    assign.add_argument("--save", action="store_true", help="write it into the VE's config as well")
+
+    status = commands.add_parser("status", help="show each live VE's addresses, uplink, device and state")
+    status.add_argument("ctids", nargs="*", metavar="CTID")
+    status.add_argument("--json", action="store_true", help="print one JSON object")
+
+    route = commands.add_parser("route", help="ask the kernel where a VE's packet would go, and say why")
+    route.add_argument("ctid", metavar="CTID", help="a VE's number, UUID or name")
+    route.add_argument("dest", metavar="DEST", help="an IPv4 or IPv6 address")
+
+    harden = commands.add_parser("harden", help="let each of the node's own addresses be answered by its own NIC")
+    how = harden.add_mutually_exclusive_group()
+    how.add_argument("--check", action="store_true", help="change nothing; exit 3 where the node is soft")
+    how.add_argument("--undo", action="store_true", help="restore the values found before, and do not harden again")
+    harden.add_argument("--force", action="store_true", help="even where addresses would go unanswered")
+
+    doctor = commands.add_parser("doctor", help="find what would break the node; exit 3 where something does")
+    doctor.add_argument("--probe", action="store_true", help="also ask on the wire who answers for each address")
+    doctor.add_argument("--json", action="store_true", help="print the list of findings")
+
+
+def _of_the_node(commands: Any) -> None:
+    install = commands.add_parser("install", help="put the hook scripts where vzctl looks")
+    install.add_argument("--destdir", default="", metavar="D", help="install below this directory, for packagers")
+
+    uninstall = commands.add_parser("uninstall", help="give back the state found before install")
+    uninstall.add_argument("--force", action="store_true", help="even while VEs with an uplink run: they fall to main")
+    uninstall.add_argument("--destdir", default="", metavar="D", help="uninstall from below this directory")
+
+    hook = commands.add_parser("hook", help="what the hook scripts call")
+    hook.add_argument("name", choices=("mount", "umount", "postumount", "boot"))
