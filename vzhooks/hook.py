@@ -90,15 +90,18 @@ def _mount(ctid: str, conffile: str, paths: Paths) -> int:
         return status
     _note("mount", ctid, report)
     try:
-        _tell_neighbours(paths, ctid, report)
+        _tell_neighbours(paths, settings, ctid, report)
     except OSError as error:  # no process or socket to be had: no reason to refuse a VE whose way is right
         log.say(f"mount: VE {ctid}: neighbours are not told ({error.strerror}); `vzhooks resync` when it runs")
     return DONE
 
 
-def _tell_neighbours(paths: Paths, ctid: str, report: Report) -> None:
+def _tell_neighbours(paths: Paths, settings: Settings, ctid: str, report: Report) -> None:
     follow.announce_moved(report)
-    addresses = frozenset(a for w in report.ways if w.ve.ctid == ctid and w.uplink for a in w.ve.addresses)
+    # A closed node has a rule for each VE's device, and OpenVZ 9 makes that later.
+    closed = bool(settings.reserved) or settings.unassigned == "block"
+    ways = (w for w in report.ways if w.ve.ctid == ctid and (w.uplink or closed))
+    addresses = frozenset(a for w in ways for a in w.ve.addresses)
     if addresses:
         follow.after_mount(paths, ctid, addresses)
 

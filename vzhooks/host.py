@@ -206,9 +206,14 @@ def is_locked(paths: Paths, ctid: str) -> bool:
 
 def lock_dirs(paths: Paths) -> list[str]:
     """Return where vzctl may keep its lock files: LOCKDIR of vz.conf, else both defaults."""
-    lines = re.findall(r"^\s*LOCKDIR=(.*)$", _text_or_empty(paths.vz_conf), re.MULTILINE)
-    given = [vzconf.value_of(lines[-1])] if lines else ["/vz/lock", "/var/lib/vz/lock"]
-    return [paths.root + d for d in given]
+    given = node_value(paths, "LOCKDIR")
+    return [paths.root + d for d in ([given] if given else ["/vz/lock", "/var/lib/vz/lock"])]
+
+
+def node_value(paths: Paths, name: str) -> str:
+    """Return what vz.conf says for all VEs that do not say otherwise, "" for nothing."""
+    lines = re.findall(rf"^\s*{name}=(.*)$", _text_or_empty(paths.vz_conf), re.MULTILINE)
+    return vzconf.value_of(lines[-1]) if lines else ""
 
 
 def _cmdline(pid: str) -> list[str]:

@@ -8,6 +8,7 @@ routes), so every request is built here, in one place for each kind of item, and
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from vzhooks.model import PROTOCOL, Gateway, Nic, Route, Rule
@@ -19,6 +20,8 @@ FAMILIES = {4: 2, 6: 10}
 FR_ACT_TO_TBL, FR_ACT_UNREACHABLE = 1, 7
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
 NO_SUPPRESS = 0xFFFFFFFF
+VE_GATEWAY = "fe80::ffff:1:1"
+"""What OpenVZ 9 gives the host side of each routed VE (libvzctl scripts/vz-functions, vzcreatepair)."""
 IFF_UP, IFF_LOOPBACK, IFF_POINTOPOINT, IFF_LOWER_UP = 1, 8, 16, 1 << 16
 
 
@@ -71,8 +74,9 @@ def nics_of(links: Iterable[Any], addresses: Iterable[Any]) -> list[Nic]:
     members: dict[int, list[str]] = {}
     for m in links:
         members.setdefault(m.get("IFLA_MASTER") or 0, []).append(m.get("IFLA_IFNAME"))
-    own = _addresses(addresses)
-    return [_nic(m, names, members, own) for m in links]
+    addresses = list(addresses)
+    own, ves = _addresses(addresses), {m["index"] for m in addresses if m.get("IFA_ADDRESS") == VE_GATEWAY}
+    return [replace(_nic(m, names, members, own), ve=m["index"] in ves) for m in links]
 
 
 def _nic(m: Any, names: Mapping[int, str], members: Mapping[int, list[str]], own: Mapping[int, list[str]]) -> Nic:

@@ -44,7 +44,8 @@ class Nic:
     """Hold what the kernel says of one network device of the HN.
 
     kind: IFLA_INFO_KIND ("" for physical); master: name of the bridge or bond it belongs to;
-    members: names of the devices enslaved to it; addresses: global ones, with prefix length.
+    members: names of the devices enslaved to it; addresses: global ones, with prefix length;
+    ve: it has the address that vzctl gives the host side of a routed VE.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Nic:
     carrier: bool = True
     loopback: bool = False
     pointopoint: bool = False
+    ve: bool = False
 
     @property
     def networks(self) -> tuple[str, ...]:

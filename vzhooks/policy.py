@@ -212,6 +212,7 @@ def _guard(ways: Iterable[Way], facts: Facts, settings: Settings, closed: bool) 
         "reserved": settings.reserved,
     }
     names["closed"] = names["veside"] if closed else ()
+    names["closing"] = ("ipv4", "ipv6") if closed else ()
     names["arp:lan"] = names["lan"]
     for kind, members in names.items():
         for name in members:

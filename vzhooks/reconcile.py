@@ -25,7 +25,7 @@ from vzhooks.policy import Facts, Wanted
 from vzhooks.records import Records
 from vzhooks.settings import Settings
 from vzhooks.uplinks import Way, with_masters
-from vzhooks.vzconf import VeConfig
+from vzhooks.vzconf import VeConfig, of_ve
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,9 @@ class _Run:
         return others
 
     def _census(self, facts: Facts) -> census.Census:
-        roots = {c.ctid: c.root for c in self.configs.values() if isinstance(c, VeConfig) and c.root}
+        usual = host.node_value(self.paths, "VE_ROOT")
+        roots = {c.ctid: c.root or of_ve(usual, c.ctid) for c in self.configs.values()
+                 if isinstance(c, VeConfig) and (c.root or usual)}
         seen = host.evidence(self.paths, roots, facts.local)
         complete = self.request.named is None
         return census.take(self.configs, seen, self.known, _now(), self.request.event, complete,

@@ -17,8 +17,9 @@ _GUEST_KINDS = ("veth", "macvlan", "ipvlan")
 
 
 def is_ve_side(nic: Nic) -> bool:
-    """Tell whether VEs are behind this device: venet0, or a veth that vzctl made."""
-    return bool(re.fullmatch(r"venet\d+", nic.name)) or (nic.kind == "veth" and nic.name.startswith("veth"))
+    """Tell whether VEs are behind this device: venet0, or a veth that vzctl made, whatever name it was given."""
+    return bool(re.fullmatch(r"venet\d+", nic.name)) or (
+        nic.kind == "veth" and (nic.ve or nic.name.startswith("veth")))
 
 
 def is_lan(nic: Nic, nics: Nics) -> bool:

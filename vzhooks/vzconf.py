@@ -6,6 +6,10 @@ quote of the line; without quotes the rest of the line; repeated IP_ADDRESS line
 libvzctl (lib/common.c, lib/config.c): a # after a blank begins a comment, one quote of either kind is
 cut off each end, the last of several lines counts. Both drop backslashes. Where they differ the
 reading is the wider one: every address that either generation would give the VE is covered.
+
+OpenVZ 9 has one veth a NIC, told in NETIF (lib/veth.c): devices apart by `;`, of each its `type=`,
+`ip=` apart by `:` and `ip6=`, the last, apart by `,`. Routed ones are ours as IP_ADDRESS is; a bridged
+one sends by its bridge, past the node's routing, and is none of our business.
 """
 
 from __future__ import annotations
@@ -26,7 +30,8 @@ WHOLE = ("VE_ROOT", "VE_PRIVATE", "OSTEMPLATE", "PHYSPAGES", "VEID", "UUID", "ON
 class VeConfig:
     """Hold what concerns us of one VE's config; `notes` are lines to tell the operator.
 
-    addresses: canonical, without prefix length; uplink: "" without one; root: VE_ROOT or ""; name: NAME or "".
+    addresses: canonical, without prefix length; uplink: "" without one; root: VE_ROOT or ""; name: NAME or "";
+    bridged: its NICs, as it calls them, that send by a bridge of the node and not by its routes.
     """
 
     ctid: str
@@ -35,6 +40,7 @@ class VeConfig:
     root: str = ""
     name: str = ""
     notes: tuple[str, ...] = ()
+    bridged: tuple[str, ...] = ()
 
 
 def parse(data: bytes, ctid: str, where: str) -> VeConfig:
@@ -45,12 +51,44 @@ def parse(data: bytes, ctid: str, where: str) -> VeConfig:
     lines = _lines(data, where)
     if not any(name in WHOLE for name, _ in lines):
         raise InputError(f"{where}: empty or caught in mid-save; try again when vzctl has written it")
-    addresses, notes = _addresses([v for n, v in lines if n == "IP_ADDRESS"], where)
+    nics = [nic for n, v in lines if n == "NETIF" for nic in _nics(v)]
+    values = [v for n, v in lines if n == "IP_ADDRESS"]
+    addresses, notes = _addresses(values, "IP_ADDRESS", where)
+    routed, odd = _addresses([a for nic in nics if nic.routed for a in nic.addresses], "NETIF", where)
     uplink, more = _uplink([v for n, v in lines if n == "UPLINK"], where)
     roots = [v for n, v in lines if n == "VE_ROOT"]
-    root = re.sub(r"\$(VEID|\{VEID\})", ctid, roots[-1]) if roots else ""
+    root = of_ve(roots[-1], ctid) if roots else ""
     names = [v for n, v in lines if n == "NAME"]
-    return VeConfig(ctid, addresses, uplink, root, names[-1] if names else "", notes + more)
+    return VeConfig(ctid, tuple(dict.fromkeys(addresses + routed)), uplink, root, names[-1] if names else "",
+                    notes + odd + more, tuple(nic.name for nic in nics if not nic.routed))
+
+
+def of_ve(value: str, ctid: str) -> str:
+    """Return a value with $VEID replaced, as vzctl does in VE_ROOT and VE_PRIVATE."""
+    return re.sub(r"\$(VEID|\{VEID\})", lambda _: ctid, value)
+
+
+@dataclass(frozen=True)
+class _Netif:
+    name: str
+    routed: bool
+    addresses: tuple[str, ...]
+
+
+def _nics(value: str) -> list[_Netif]:
+    """Return the NICs of a NETIF value; what stands after a list's comma without `=` belongs to it."""
+    found = []
+    for text in filter(None, (part.strip() for part in value.split(";"))):
+        fields: dict[str, list[str]] = {}
+        key = ""
+        for word in text.split(","):
+            name, equals, rest = word.partition("=")
+            key = name.strip() if equals else key
+            fields.setdefault(key, []).append(rest if equals else word)
+        addresses = [a for v in fields.get("ip", ()) for a in v.split(":")] + fields.get("ip6", [])
+        found.append(_Netif(plain("".join(fields.get("ifname", ["?"])[:1])), fields.get("type") == ["routed"],
+                            tuple(a.strip() for a in addresses if a.strip())))
+    return found
 
 
 def _lines(data: bytes, where: str) -> list[tuple[str, str]]:
@@ -73,7 +111,7 @@ def value_of(raw: str) -> str:
     return raw.replace("\\", "").strip()
 
 
-def _addresses(values: list[str], where: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _addresses(values: list[str], key: str, where: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     found, notes = [], []
     for token in " ".join(values).split():
         if token.partition("/")[0] in ("0.0.0.0", "::"):
@@ -81,13 +119,13 @@ def _addresses(values: list[str], where: str) -> tuple[tuple[str, ...], tuple[st
         try:
             found.append(_address(token))
         except ValueError:
-            notes.append(f"{where}: IP_ADDRESS: {shown(token)} is no address a VE can have; vzctl skips it, correct it")
+            notes.append(f"{where}: {key}: {shown(token)} is no address a VE can have; vzctl skips it, correct it")
     return tuple(dict.fromkeys(found)), tuple(notes)
 
 
 def addresses_in(tokens: Iterable[str]) -> tuple[str, ...]:
     """Return the addresses among tokens, canonical and once each; what is none is left out."""
-    return _addresses([" ".join(tokens)], "")[0]
+    return _addresses([" ".join(tokens)], "", "")[0]
 
 
 def _address(token: str) -> str:

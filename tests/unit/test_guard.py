@@ -12,9 +12,9 @@ ELEMENTS = [Element("exits4", ("192.168.18.101", "eth3")), Element("lan", ("eth0
             Element("answers6", ("fd00::1", "eth3"))]
 
 
-def listing(family="inet", rules=10, **change):
+def listing(family="inet", **change):
     names = change.get("names", [n for n in guard.SETS if n.startswith("arp:") == (family == "arp")])
-    marks = change.get("marks", [f"{guard.SKELETON.fingerprint} {n}" for n in range(rules)])
+    marks = change.get("marks", guard._MARKS[family])
     sets = [{"set": {"name": n.rpartition(":")[2], "elem": change.get(n, [])}} for n in names]
     chains = [{"chain": {"name": name, "hook": hook.split()[1], "prio": -10, "policy": change.get("policy", "accept")}}
               for table, name, hook in guard._CHAINS if table == family]
@@ -23,7 +23,7 @@ def listing(family="inet", rules=10, **change):
     return json.dumps({"nftables": [{"metainfo": {}}, table, *sets, *chains, *rules]})
 
 
-ARP = listing("arp", 1)
+ARP = listing("arp")
 
 
 def test_element_text_quotes_devices_only():

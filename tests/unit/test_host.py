@@ -128,3 +128,13 @@ def test_state_files_of_any_content_are_data(paths):
     found = host.evidence(paths, {"101": "/nowhere"}, frozenset())
     assert found.veip == {"101": ("10.0.0.1", "fd00::1"), "102": ()}
     assert (found.mounted, found.locked) == (frozenset(), frozenset())
+
+
+@pytest.mark.parametrize("text, value", [
+    ("VE_ROOT=/vz/root/$VEID\n", "/vz/root/$VEID"), ('VE_ROOT="/a"\nVE_ROOT="/b" # the last\n', "/b"),
+    ("#VE_ROOT=/x\nMY_VE_ROOT=/y\n", ""), ("", ""),
+])
+def test_what_vz_conf_says_for_all_ves(paths, text, value):
+    with open(paths.vz_conf, "w") as file:
+        file.write(text)
+    assert host.node_value(paths, "VE_ROOT") == value

@@ -12,19 +12,21 @@ NICS = {n.name: n for n in (
     Nic("br9", 10, "bridge", members=("vethab12",)),
     Nic("venet0", 11), Nic("veth101.0", 12, "veth"), Nic("vethab12", 13, "veth", master="docker0"),
     Nic("tun0", 14, "tun"), Nic("wg0", 15, "wireguard"), Nic("eth3", 16, "veth"), Nic("cali1", 17, "veth"),
+    Nic("ve7", 18, "veth", ve=True), Nic("eth5", 19, ve=True),
 )}
 
 
 @pytest.mark.parametrize("name, lan", [
     ("eth0", True), ("br0", True), ("bond0", True), ("bond0.7", True), ("eth3", True),
     ("lo", False), ("eth1", False), ("eth2", False), ("docker0", False), ("virbr0", False), ("br9", False),
-    ("venet0", False), ("veth101.0", False), ("vethab12", False), ("tun0", False), ("wg0", False), ("cali1", False),
+    ("venet0", False), ("veth101.0", False), ("vethab12", False), ("ve7", False), ("eth5", True), ("tun0", False), ("wg0", False), ("cali1", False),
 ])
 def test_lan_nics(name, lan):
     assert is_lan(NICS[name], NICS) is lan
 
 
-@pytest.mark.parametrize("name, ve", [("venet0", True), ("veth101.0", True), ("eth3", False), ("br0", False)])
+@pytest.mark.parametrize("name, ve", [("venet0", True), ("veth101.0", True), ("ve7", True), ("eth5", False),
+                                      ("eth3", False), ("br0", False)])
 def test_ve_side(name, ve):
     assert is_ve_side(NICS[name]) is ve
 

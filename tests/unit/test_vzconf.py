@@ -27,6 +27,36 @@ def test_a_config_of_openvz9():
     assert (found.addresses, found.uplink, found.root) == (("10.0.0.5", "fd00::5"), "isp1", "/vz/root/6d1b-uuid")
 
 
+NIC = "ifname=%s,mac=00:18:51:00:00:01,host_mac=00:18:51:00:00:02,host_ifname=veth42cafe01"
+
+
+def test_routed_nics_of_openvz9_are_covered_and_bridged_ones_named():
+    value = ";".join([
+        NIC % "venet0" + ",type=routed",
+        NIC % "eth0" + ",type=bridge,network=Bridged,ip=10.9.0.5/255.255.255.0",
+        NIC % "eth1" + ",type=routed,gw=10.0.0.1,ip=10.0.0.6/255.255.255.0:10.0.0.7,ip6=fd00::6/64,FD00::7/64",
+        NIC % "eth2" + ",network=Old",
+    ])
+    found = parse(b'VEID="101"\nIP_ADDRESS="10.0.0.5/255.255.255.0 "\nNETIF="%s"\n' % value.encode(), "101", "ve.conf")
+    assert found.addresses == ("10.0.0.5", "10.0.0.6", "10.0.0.7", "fd00::6", "fd00::7")
+    assert (found.bridged, found.notes) == (("eth0", "eth2"), ())
+
+
+@pytest.mark.parametrize("value, addresses", [
+    ("", ()), (";;", ()), (",,=,", ()), ("ip=10.0.0.9", ()), ("type=routed", ()), ("type=routed,ip=,ip6=", ()),
+    ("ip=10.0.0.9,type=routed", ("10.0.0.9",)), ("type=routed,ip=10.0.0.9:", ("10.0.0.9",)),
+    ("type=routed,ip6=fd00::9/64", ("fd00::9",)), ("type=routed,ip=0.0.0.0", ()),
+])
+def test_netif_in_odd_forms(value, addresses):
+    found = parse(f'VEID="101"\nNETIF="{value}"\n'.encode(), "101", "ve.conf")
+    assert (found.addresses, found.notes) == (addresses, ())
+
+
+def test_an_address_of_netif_that_is_none_is_told():
+    found = parse(b'VEID="101"\nNETIF="type=routed,ip=10.0.0.300"\n', "101", "ve.conf")
+    assert found.addresses == () and "NETIF: '10.0.0.300' is no address" in found.notes[0]
+
+
 @pytest.mark.parametrize("raw, value", [
     ('"eth3"', "eth3"), ("eth3", "eth3"), ("'eth3'", "eth3"), ('"eth3" # note', "eth3"), ("eth3 # note", "eth3"),
     ('" eth3 "', "eth3"), ('"e\\th3"', "eth3"), ('""', ""), ("", ""), ("# only a note", ""), ('"a"b"', 'a"b'),
