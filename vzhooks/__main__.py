@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Run the command line with `python -m vzhooks`."""
 
+import sys
+
+if sys.version_info < (3, 9):  # noqa: UP036 - whoever runs a source tree by hand; pip looks itself
+    sys.exit("vzhooks: this Python is too old; vzhooks needs Python 3.9 or later, install it for that one")
+
 from vzhooks.cli import main
 
 raise SystemExit(main())

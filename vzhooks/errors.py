@@ -12,6 +12,8 @@ VzhooksError            exit 1; str(error) is the one line an operator reads
 
 from __future__ import annotations
 
+SUPPORTED = ("vzhooks needs Linux 4.18 or later with nftables, nft 1.0 or later and Python 3.9 or later, "
+             "with OpenVZ 9 or vzctl 4")
 DONE, FAILED, USAGE, DRIFT, BUSY = 0, 1, 2, 3, 75
 
 

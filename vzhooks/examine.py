@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from vzhooks import announce, harden, host, ini, install, probe, reconcile, sysctl, uplinks
+from vzhooks import announce, harden, host, ini, install, nft, probe, reconcile, sysctl, uplinks
 from vzhooks.doctor import Exam
 from vzhooks.errors import InputError, SettingsError, VzhooksError
 from vzhooks.host import Paths
@@ -32,6 +32,7 @@ def gather(paths: Paths, ask: bool) -> Exam:
     try:
         report = reconcile.run(paths, settings, Request(dry_run=True))
         seen = _kernel(report)
+        nft.check()
     except VzhooksError as error:
         unread.append(str(error))
     facts = seen.facts

@@ -22,6 +22,7 @@ from vzhooks.messages import (
     gateways_of,
     local_of,
     nics_of,
+    protocol_of,
     route_request,
     rule_of,
     rule_request,
@@ -90,14 +91,13 @@ class Kernel:
         ours, strangers = set(), []
         for family, af in self._families.items():
             for m in self._dump_rules(af):
-                priority = m.get("FRA_PRIORITY") or 0
-                if m.get("FRA_PROTOCOL") == PROTOCOL and priority in BAND:
+                priority, protocol = m.get("FRA_PRIORITY") or 0, protocol_of(m)
+                if protocol == PROTOCOL and priority in BAND:
                     ours.add(rule_of(m, family))
                     continue
                 self._others[m.get("FRA_TABLE") or 0] = priority
-                if priority in BAND and m.get("FRA_PROTOCOL") != RTPROT_KERNEL:  # its own for VRFs is at 1000
-                    strangers.append(f"{rule_of(m, family)}".replace(f"protocol {PROTOCOL}",
-                                                                   f"protocol {m.get('FRA_PROTOCOL')}"))
+                if priority in BAND and protocol != RTPROT_KERNEL:  # its own for VRFs is at 1000
+                    strangers.append(f"{rule_of(m, family)}".replace(f"protocol {PROTOCOL}", f"protocol {protocol}"))
         return frozenset(ours), tuple(strangers)
 
     def _dump_rules(self, af: int) -> list:

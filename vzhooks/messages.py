@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from vzhooks.errors import SUPPORTED, KernelError
 from vzhooks.model import PROTOCOL, Gateway, Nic, Route, Rule
 from vzhooks.roles import Nics, is_lan
 
@@ -28,6 +29,17 @@ IFF_UP, IFF_LOOPBACK, IFF_POINTOPOINT, IFF_LOWER_UP = 1, 8, 16, 1 << 16
 def table_of(m: Any) -> int:
     """Return the table of a route message; the header's byte cannot hold a number over 255."""
     return m.get("RTA_TABLE") or m["table"]
+
+
+def protocol_of(m: Any) -> int:
+    """Return who made a rule; raises KernelError where the kernel does not keep that.
+
+    FRA_PROTOCOL came with Linux 4.17; without it our rules could not be told from those of others.
+    """
+    protocol = m.get("FRA_PROTOCOL")
+    if protocol is None:
+        raise KernelError(f"this kernel keeps no protocol for ip rules, so it is too old; {SUPPORTED}")
+    return protocol
 
 
 def rule_of(m: Any, family: int) -> Rule:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 
 from vzhooks import guard
-from vzhooks.errors import HostError, KernelError
+from vzhooks.errors import SUPPORTED, HostError, KernelError
 from vzhooks.model import Item
 
 # vzctl's PATH for hooks ends in "." on OpenVZ 9 (libvzctl lib/util.c), so nothing is searched by it.
@@ -37,14 +37,26 @@ def load(text: str) -> None:
     """Carry out a transaction in nft(8) syntax; raises KernelError, nothing then being changed."""
     result = _run(["-f", "-"], text)
     if result.returncode:
-        raise KernelError(f"nft: {_first_line(result.stderr)}; the guard was left as it was")
+        raise KernelError(f"nft: {_first_line(result.stderr)}; the guard was left as it was{_hint(result.stderr)}")
+
+
+def check() -> None:
+    """Ask nft(8) and the kernel whether they can hold our tables, changing nothing; raises as `load` does."""
+    result = _run(["-c", "-f", "-"], guard.full(()))
+    if result.returncode:
+        raise KernelError(f"nft: {_first_line(result.stderr)}{_hint(result.stderr) or '; run as root'}")
+
+
+def _hint(stderr: str) -> str:
+    """Return what to say of an nft or a kernel that does not know what we ask for."""
+    return f"; {SUPPORTED}" if "syntax error" in stderr or "not supported" in stderr else ""
 
 
 def _run(args: list[str], text: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(["nft", *args], input=text, env=_ENV, capture_output=True, text=True, timeout=TIMEOUT_S)
     except OSError as error:
-        line = f"nft: cannot be run ({error.strerror}); install the package nftables (1.0 or later)"
+        line = f"nft: cannot be run ({error.strerror}); install the package nftables. {SUPPORTED}"
         raise HostError(line) from None
     except subprocess.TimeoutExpired:
         raise KernelError(f"nft: no answer within {TIMEOUT_S} s; nothing is known to be changed") from None

@@ -84,6 +84,14 @@ def run(paths: Paths, settings: Settings, request: Request) -> Report:
             return _Run(paths, settings, request, known, configs, kernel).report()
 
 
+def require_support() -> None:
+    """Raise HostError or KernelError, one line, where this kernel or its tools cannot do what we need."""
+    from vzhooks.kernel import Kernel
+    with Kernel() as kernel:
+        kernel.rules()
+    nft.check()
+
+
 def _configs(paths: Paths, request: Request) -> dict[str, Reading]:
     ctids = request.named
     if ctids is None:

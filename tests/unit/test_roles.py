@@ -19,7 +19,8 @@ NICS = {n.name: n for n in (
 @pytest.mark.parametrize("name, lan", [
     ("eth0", True), ("br0", True), ("bond0", True), ("bond0.7", True), ("eth3", True),
     ("lo", False), ("eth1", False), ("eth2", False), ("docker0", False), ("virbr0", False), ("br9", False),
-    ("venet0", False), ("veth101.0", False), ("vethab12", False), ("ve7", False), ("eth5", True), ("tun0", False), ("wg0", False), ("cali1", False),
+    ("venet0", False), ("veth101.0", False), ("vethab12", False), ("ve7", False), ("eth5", True),
+    ("tun0", False), ("wg0", False), ("cali1", False),
 ])
 def test_lan_nics(name, lan):
     assert is_lan(NICS[name], NICS) is lan
