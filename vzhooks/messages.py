@@ -74,8 +74,10 @@ def route_request(route: Route, index: int) -> dict[str, object]:
         return {**request, "type": "unreachable"}
     request.update(oif=index, scope=RT_SCOPE_UNIVERSE if route.gateway else RT_SCOPE_LINK)
     if route.gateway:
-        # On-link, so that a NIC without an address of its own can send by it as well.
-        request.update(gateway=route.gateway, flags="onlink")
+        request.update(gateway=route.gateway)
+    if route.onlink:
+        # So that a NIC without an address of its own can send by it as well.
+        request.update(flags="onlink")
     return request
 
 

@@ -152,12 +152,17 @@ class Route:
         """Return what the kernel tells routes apart by: a second one with this key is EEXIST."""
         return (self.family, self.table, self.dst, self.metric)
 
+    @property
+    def onlink(self) -> bool:
+        """Tell whether the kernel must take the gateway for a neighbour; for IPv6 a route says so."""
+        return bool(self.gateway) and self.family == 4
+
     def __str__(self) -> str:
         head = self.dst if self.dev else f"unreachable {self.dst}"
         via = f" via {self.gateway}" if self.gateway else ""
         dev = f" dev {self.dev}" if self.dev else ""
         metric = f" metric {self.metric}" if self.metric else ""
-        onlink = " onlink" if self.gateway else ""
+        onlink = " onlink" if self.onlink else ""
         return f"{head}{via}{dev} table {self.table}{metric} proto {PROTOCOL}{onlink}"
 
 

@@ -10,6 +10,7 @@ The order of our priorities (each leaves room for an administrator's own rules b
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ from vzhooks.model import (
 from vzhooks.roles import Nics, is_lan, is_ve_side
 from vzhooks.settings import Settings
 from vzhooks.tables import own_key, uplink_key
-from vzhooks.uplinks import BLOCK, Way, available, gateway_of, way_of
+from vzhooks.uplinks import BLOCK, Way, available, gateway_of, holds, way_of
 
 TO_VE, FROM_VE, UNASSIGNED, CLOSED = 1000, 1010, 1020, 1030
 OWN_SPECIFIC, OWN_LAN, OWN_MAIN, OWN_DEFAULT = 1040, 1050, 1060, 1070
@@ -130,6 +131,10 @@ def _routes(nic: Nic, family: int, table: int, gateway: str, known: tuple[Gatewa
         if family_of(network) == family:
             yield Route(family, table, network, nic.name, metric=metric)
     address = gateway_of(nic, family, gateway, known)
+    if family == 6 and address and not holds(nic, address) and not ipaddress.ip_address(address).is_link_local:
+        # What `onlink` is for IPv4: the kernel takes an IPv6 gateway by a route of the same table, but not
+        # by that flag where main has the gateway's network by another NIC (ip6_route_check_nh_onlink).
+        yield Route(family, table, host_prefix(address), nic.name, metric=metric)
     if address or (gateway == "none" and nic.pointopoint):
         yield Route(family, table, "default", nic.name, address, metric)
 

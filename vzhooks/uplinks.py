@@ -114,10 +114,11 @@ def gateway_of(nic: Nic, family: int, gateway: str, known: tuple[Gateway, ...]) 
         return "" if gateway == "none" else gateway
     ours = [g for g in known if family_of(g.address) == family]
     here = [g.address for g in ours if g.dev == nic.name]
-    near = [g.address for g in ours if _holds(nic, g.address)]
+    near = [g.address for g in ours if holds(nic, g.address)]
     return next(iter(here + near), "")
 
 
-def _holds(nic: Nic, address: str) -> bool:
+def holds(nic: Nic, address: str) -> bool:
+    """Tell whether an address is on one of the device's connected networks."""
     ip = ipaddress.ip_address(address)
     return any(ip in ipaddress.ip_network(n) for n in nic.networks if family_of(n) == ip.version)

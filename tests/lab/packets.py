@@ -110,6 +110,12 @@ def advertisement(mac: str, target: str) -> bytes:
     return ethernet("33:33:00:00:00:01", mac, ETH_P_IPV6, _icmp6(target, ALL_NODES, 136, body))
 
 
+def router_advertisement(mac: str, src: str, lifetime_s: int) -> bytes:
+    """Build the frame by which a router offers itself as default gateway (RFC 4861, 4.2)."""
+    body = struct.pack("!BBHII", 64, 0, lifetime_s, 0, 0) + b"\x01\x01" + mac_bytes(mac)
+    return ethernet("33:33:00:00:00:01", mac, ETH_P_IPV6, _icmp6(src, ALL_NODES, 134, body))
+
+
 def parse(frame: bytes) -> Parsed:
     """Read a frame; what is unknown or cut short stays empty."""
     if len(frame) < 14:

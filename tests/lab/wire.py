@@ -21,6 +21,7 @@ from tests.lab.tap import Frame, Tap, enlarge
 __all__ = [
     "Frame",
     "Tap",
+    "advertise_router",
     "announce",
     "flush_neighbours",
     "neighbour",
@@ -166,6 +167,14 @@ def announce(box: Box, nics: list[str], ip: str) -> None:
             else:
                 frame = packets.ethernet(BROADCAST, mac, kind, packets.arp(1, mac, ip, ip))
             line.sendto(frame, (nic, kind))
+
+
+def advertise_router(box: Box, nic: str, src: str, lifetime_s: int = 600) -> None:
+    """Offer the box as IPv6 default gateway on an interface, by its link-local address `src`."""
+    with box.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as line:
+        line.bind((nic, 0))
+        mac = packets.mac_text(line.getsockname()[4])
+        line.sendto(packets.router_advertisement(mac, src, lifetime_s), (nic, ETH_P_IPV6))
 
 
 def flush_neighbours(box: Box) -> None:

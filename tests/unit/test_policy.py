@@ -72,9 +72,17 @@ def test_ipv6_is_equal():
     found, number = wanted(ve, known=known), table("eth3", ve, known=known)
     assert rules(found, policy.FROM_VE) == [f"from fd00:18::101/128 lookup {number}"]
     assert rules(found, policy.TO_VE) == ["from all to fd00:18::101/128 lookup main suppress_prefixlength 127"]
-    assert "default via fd00:18::1 dev eth3 metric 1024 onlink" in routes(found, number)
+    assert "default via fd00:18::1 dev eth3 metric 1024" in routes(found, number)
     assert routes(found, number).count("unreachable default metric 4294967295") == 2
     assert elements(found, "exits6") == [("fd00:18::101", "eth3")]
+
+
+@pytest.mark.parametrize("gateway, near", [("fd00:18::1", True), ("fd00:99::1", True), ("fe80::1", False)])
+def test_an_ipv6_gateway_beyond_the_device_s_networks_has_a_route_of_its_own(gateway, near):
+    ve, ini = Ve("101", ("fd00:18::101",), "isp1"), f"[uplink:isp1]\ndevice=eth3\ngateway6={gateway}\n"
+    found, number = wanted(ve, ini=ini), table("isp1", ve, ini=ini)
+    assert f"default via {gateway} dev eth3 metric 1024" in routes(found, number)
+    assert (f"{gateway}/128 dev eth3 metric 1024" in routes(found, number)) is near
 
 
 @pytest.mark.parametrize("change, why", [
