@@ -104,13 +104,20 @@ def umount_fs(hn: Box, ctid: str) -> None:
     hn.call(ns.umount, f"/vz/root/{ctid}", ns.MNT_DETACH)
 
 
-def run_script(hn: Box, path: str, environment: Sequence[str], streams: Streams, timeout: float = 60) -> None:
-    """Run an action script if it exists; Failed when it cannot be run or returns anything but 0."""
+def run_script(
+    hn: Box, path: str, environment: Sequence[str], streams: Streams, timeout: float = 60, abandon: bool = False
+) -> None:
+    """Run an action script if it exists; Failed when it cannot be run or returns anything but 0.
+
+    abandon: after the timeout leave it running, as a vzctl does that was told to end.
+    """
     if not hn.call(_exists, path):
         return
     pid = os.fork()
     if pid == 0:
         _become_script(hn, path, environment, streams)
+    if abandon and not _ends(pid, timeout):
+        raise Failed(ACTION_SCRIPT_FAILED, "Cancelling...")
     status = _wait(pid, timeout)
     if os.WIFSIGNALED(status):
         streams.say(f"Got signal {os.WTERMSIG(status)}")
@@ -152,12 +159,19 @@ def _exec(path: str, environment: Sequence[str]) -> None:
 
 
 def _wait(pid: int, timeout: float) -> int:
+    ended = _ends(pid, timeout)
+    if not ended:
+        os.kill(pid, signal.SIGKILL)
+    status = os.waitpid(pid, 0)[1]
+    if not ended:
+        raise TimeoutError(f"an action script ran longer than {timeout} s")
+    return status
+
+
+def _ends(pid: int, timeout: float) -> bool:
+    """Wait for a process; it can still be asked for its status."""
     pidfd = os.pidfd_open(pid)
     try:
-        if not select.select([pidfd], [], [], timeout)[0]:
-            os.kill(pid, signal.SIGKILL)
-            raise TimeoutError(f"an action script ran longer than {timeout} s")
+        return bool(select.select([pidfd], [], [], timeout)[0])
     finally:
         os.close(pidfd)
-        status = os.waitpid(pid, 0)[1]
-    return status

@@ -46,11 +46,7 @@ class Vzctl4:
             self._prepare_fs(ve, streams, skip_hooks, skip_remount)
             if before_network:
                 before_network()
-            ve.boot()
-            addresses = addresses_in(self.node.hn.read(ve.conf))
-            for address in addresses:
-                ve.add_address(address)
-            net_add(self.node.hn, ctid, addresses, starting=True)
+            self._boot(ve)
 
         return self._command(ctid, body)
 
@@ -77,6 +73,61 @@ class Vzctl4:
         """Stop and start a VE in full."""
         stopped = self.stop(ctid)
         return stopped if stopped.rc else self.start(ctid)
+
+    def suspend(self, ctid: str) -> Result:
+        """Dump a VE: the network is taken back before the umount scripts, whose failure counts for nothing."""
+
+        def body(ve: VE, streams: Streams) -> None:
+            ve.kill()
+            net_del(self.node.hn, ctid, self._published(ctid), stopping=False)
+            try:
+                self._umount(ctid, streams)
+            except Failed as failure:
+                streams.say(str(failure))
+
+        return self._command(ctid, body)
+
+    def resume(self, ctid: str) -> Result:
+        """Restore a VE: to the node the same as a start."""
+        return self.start(ctid)
+
+    def snapshot_switch(self, ctid: str, text: str) -> Result:
+        """Put a running VE back to a snapshot: the umount scripts see the old config, the mount scripts the new one."""
+
+        def body(ve: VE, streams: Streams) -> None:
+            ve.kill()
+            net_del(self.node.hn, ctid, self._published(ctid), stopping=True)
+            self._umount(ctid, streams)
+            self._replace(ve, text)
+            self._mount(ctid, streams)
+            self._boot(ve)
+
+        return self._command(ctid, body)
+
+    def cancel_start(self, ctid: str, seconds: float) -> Result:
+        """Be told to end while the mount script runs: unmount, and leave the script running."""
+
+        def body(ve: VE, streams: Streams) -> None:
+            mount_fs(self.node.hn, ctid)
+            try:
+                run_script(self.node.hn, f"{CONF_DIR}/vps.mount", environment(ctid), streams, seconds, abandon=True)
+            finally:
+                umount_fs(self.node.hn, ctid)
+
+        return self._command(ctid, body)
+
+    def destroy(self, ctid: str) -> Result:
+        """Remove a stopped VE: no script runs, the config and the VE's own scripts are renamed."""
+
+        def body(ve: VE, streams: Streams) -> None:
+            if ve.running:
+                raise Failed(RUNNING, "Container is currently running. Stop it before proceeding.")
+            for ending in ("conf", "mount", "umount", "postumount"):
+                path = self.node.hn.path(f"{CONF_DIR}/{ctid}.{ending}")
+                if path.exists():
+                    path.rename(f"{path}.destroyed")
+
+        return self._command(ctid, body)
 
     def mount(self, ctid: str) -> Result:
         """Mount a VE's file system."""
@@ -139,6 +190,13 @@ class Vzctl4:
 
         return command(locked_body, self.stdout)
 
+    def _boot(self, ve: VE) -> None:
+        ve.boot()
+        addresses = self._configured(ve)
+        for address in addresses:
+            ve.add_address(address)
+        net_add(self.node.hn, ve.ctid, addresses, starting=True)
+
     def _prepare_fs(self, ve: VE, streams: Streams, skip_hooks: bool, skip_remount: bool) -> None:
         """Mount for a start; a file system left mounted is unmounted first, and stays so if a script fails."""
         if not self.node.hn.exists(f"/vz/private/{ve.ctid}"):
@@ -187,7 +245,10 @@ class Vzctl4:
         """Replace the IP_ADDRESS line as vzctl does: a new file under the old name."""
         line = f'IP_ADDRESS="{" ".join(addresses)}"'
         text, replaced = re.subn(r"^IP_ADDRESS=.*$", line, self.node.hn.read(ve.conf), count=1, flags=re.MULTILINE)
-        self.node.hn.write(f"{ve.conf}.tmp", text if replaced else f"{text}{line}\n")
+        self._replace(ve, text if replaced else f"{text}{line}\n")
+
+    def _replace(self, ve: VE, text: str) -> None:
+        self.node.hn.write(f"{ve.conf}.tmp", text)
         self.node.hn.path(f"{ve.conf}.tmp").rename(self.node.hn.path(ve.conf))
 
 
