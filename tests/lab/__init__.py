@@ -4,6 +4,8 @@
 from tests.lab.box import Box
 from tests.lab.node import ExampleNode
 from tests.lab.ve import VE
+from tests.lab.ve9 import VE9
 from tests.lab.vzctl4 import Vzctl4
+from tests.lab.vzctl9 import Vzctl9
 
-__all__ = ["VE", "Box", "ExampleNode", "Vzctl4"]
+__all__ = ["VE", "VE9", "Box", "ExampleNode", "Vzctl4", "Vzctl9"]

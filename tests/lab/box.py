@@ -154,13 +154,19 @@ class Box:
             return Path(path)
         return Path(f"/proc/{self.pid}/root") / path.lstrip("/")
 
+    def followed(self, path: str) -> Path:
+        """Tell where the box's file is seen from outside, and if that is a symbolic link what it leads to."""
+        while os.path.islink(self.path(path)):
+            path = os.path.join(os.path.dirname(path), os.readlink(self.path(path)))
+        return self.path(path)
+
     def read(self, path: str) -> str:
         """Read a text file."""
-        return self.path(path).read_text(encoding="utf-8", errors="surrogateescape")
+        return self.followed(path).read_text(encoding="utf-8", errors="surrogateescape")
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """Write a text file, with its directory when that is missing."""
-        file = self.path(path)
+        file = self.followed(path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8", errors="surrogateescape")
         file.chmod(mode)

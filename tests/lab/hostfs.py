@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import sys
 
 from tests.lab import ns
 
@@ -20,15 +22,16 @@ SYSTEM = (
     "/usr/local/sbin",
     "/var/log",
 )
-EMPTY = ("/etc/vz", "/var/lib/vzctl", "/var/lib/vzhooks", "/run/vzhooks", "/vz")
-DIRECTORIES = (
-    "/etc/vz/conf",
-    "/etc/vz/names",
-    "/var/lib/vzctl/veip",
-    "/vz/root",
-    "/vz/private",
-    "/vz/lock",
-)
+EMPTY = ("/etc/vz", "/var/lib/vzhooks", "/run/vzhooks", "/vz")
+DIRECTORIES = ("/etc/vz/conf", "/etc/vz/names", "/vz/root", "/vz/private", "/vz/lock")
+# What each generation has besides.
+EMPTY_OF = {4: ("/var/lib/vzctl",), 9: ("/var/vz", "/usr/libexec/libvzctl", "/run/netns")}
+DIRECTORIES_OF = {
+    4: ("/var/lib/vzctl/veip",),
+    9: ("/var/vz/veip", "/usr/libexec/libvzctl/scripts", "/usr/libexec/libvzctl/script.d", "/var/lock"),
+}
+STOCK_SCRIPTS = "/usr/libexec/libvzctl/scripts"
+HERE = os.path.dirname(os.path.abspath(__file__))
 VZ_CONF = """\
 ## Global parameters
 VIRTUOZZO=yes
@@ -47,49 +50,66 @@ NEIGHBOUR_DEVS=all
 VE_ROOT=/vz/root/$VEID
 VE_PRIVATE=/vz/private/$VEID
 """
+VZ_CONF_9 = """\
+## Global parameters
+LOCKDIR=/vz/lock
+VE0CPUUNITS=1000
+
+## Logging parameters
+LOGGING=yes
+LOGFILE=/var/log/vzctl.log
+LOG_LEVEL=0
+VERBOSE=0
+
+## Network and defaults for containers
+IPV6="yes"
+TRAFFIC_SHAPING="no"
+VE_ROOT=/vz/root/$VEID
+VE_PRIVATE=/vz/private/$VEID
+"""
 
 
-def build() -> None:
+def build(generation: int = 4) -> None:
     """Give the calling process a private root; it must already be in mount and network namespaces of its own."""
     ns.mount(None, "/", None, ns.MS_REC | ns.MS_PRIVATE)
     ns.mount("lab", "/sys", "tmpfs")  # any mount point does; a fresh sysfs comes later
     os.mkdir("/sys/root")
     ns.mount("lab", "/sys/root", "tmpfs", 0, "mode=755")
     for name in os.listdir("/"):
-        _carry_over(name)
+        _carry_over(name, generation)
     os.chdir("/sys/root")
     ns.mount("/sys/root", "/", None, ns.MS_MOVE)
     os.chroot(".")
-    _furnish()
+    _furnish(generation)
 
 
-def _carry_over(name: str) -> None:
+def _carry_over(name: str, generation: int) -> None:
     old, new = f"/{name}", f"/sys/root/{name}"
     mode = os.lstat(old).st_mode
     if stat.S_ISLNK(mode):
         os.symlink(os.readlink(old), new)
     elif stat.S_ISDIR(mode):
         os.mkdir(new)
-        _carry_over_directory(name, old, new)
+        _carry_over_directory(name, old, new, generation)
     elif stat.S_ISREG(mode):
         os.close(os.open(new, os.O_CREAT | os.O_WRONLY))
         ns.mount(old, new, None, ns.MS_BIND)
 
 
-def _carry_over_directory(name: str, old: str, new: str) -> None:
+def _carry_over_directory(name: str, old: str, new: str, generation: int) -> None:
     if name == "sys":
         ns.mount("sysfs", new, "sysfs")  # shows the devices of the network namespace that mounts it
     elif name in OVERLAID:
-        _overlay(name, old, new)
+        _overlay(name, old, new, generation)
     else:
         ns.mount(old, new, None, ns.MS_BIND | ns.MS_REC)
 
 
-def _overlay(name: str, old: str, new: str) -> None:
+def _overlay(name: str, old: str, new: str, generation: int) -> None:
     upper, work = f"/sys/{name}-upper", f"/sys/{name}-work"
     os.mkdir(upper)
     os.mkdir(work)
-    for path in [*EMPTY, *filter(os.path.isdir, SYSTEM)]:
+    for path in [*EMPTY, *EMPTY_OF[generation], *filter(os.path.isdir, SYSTEM)]:
         if path.startswith(f"{old}/"):
             os.makedirs(upper + path[len(old) :], exist_ok=True)
     options = f"lowerdir={old},upperdir={upper},workdir={work}"
@@ -99,11 +119,22 @@ def _overlay(name: str, old: str, new: str) -> None:
         ns.mount("lab", new, "overlay", 0, options + ",userxattr")
 
 
-def _furnish() -> None:
-    for path in EMPTY:
+def _furnish(generation: int) -> None:
+    for path in (*EMPTY, *EMPTY_OF[generation]):
         os.makedirs(path, exist_ok=True)
         ns.mount("lab", path, "tmpfs", 0, "mode=755")
-    for path in DIRECTORIES:
-        os.makedirs(path, exist_ok=True)
+    for path in (*DIRECTORIES, *DIRECTORIES_OF[generation]):
+        os.makedirs(os.path.realpath(path), exist_ok=True)  # /var/lock may be a link to nowhere yet
     with open("/etc/vz/vz.conf", "w", encoding="ascii") as file:
-        file.write(VZ_CONF)
+        file.write(VZ_CONF if generation == 4 else VZ_CONF_9)
+    if generation == 9:
+        _put_stock_scripts()
+
+
+def _put_stock_scripts() -> None:
+    """Put the stand-ins for libvzctl's scripts where it looks for them."""
+    for path in [os.path.join(HERE, "packets.py"), *(e.path for e in os.scandir(os.path.join(HERE, "libvzctl")))]:
+        if os.path.isfile(path):
+            shutil.copy(path, STOCK_SCRIPTS)
+    with open(f"{STOCK_SCRIPTS}/lab.conf", "w", encoding="utf-8") as file:
+        file.write(f"PAUSE=0 PYTHON='{sys.executable}'\n")

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from types import TracebackType
+from typing import Union
 
 from pyroute2 import IPRoute
 
@@ -12,6 +14,7 @@ from tests.lab import hostfs, ns
 from tests.lab.box import Box
 from tests.lab.links import MAIN, add_veth, change_address, change_route, furnish, set_link, up_without_arp
 from tests.lab.ve import VE, VENET_MAC, config_text
+from tests.lab.ve9 import VE9, write_config
 
 # NIC: (MAC, IPv4, IPv6)
 NICS = {
@@ -28,15 +31,19 @@ GATEWAY6 = "fd00:18::1"
 BEYOND = "203.0.113.9"  # a host behind the gateway
 BEYOND6 = "2001:db8:113::9"
 VENET_TABLE = 100
+AnyVE = Union[VE, VE9]
 
 
 class ExampleNode:
-    """Build the lab on entering and leave nothing of it on exit."""
+    """Build the lab on entering and leave nothing of it on exit.
 
-    def __init__(self, rp_filter: int = 1) -> None:
-        self.rp_filter = rp_filter
+    generation: 4 (vzctl 4, all VEs behind venet0) or 9 (libvzctl, a veth of the HN for each VE).
+    """
+
+    def __init__(self, rp_filter: int = 1, generation: int = 4) -> None:
+        self.rp_filter, self.generation = rp_filter, generation
         self._boxes: list[Box] = []
-        self._ves: dict[str, VE] = {}
+        self._ves: dict[str, AnyVE] = {}
 
     def __enter__(self) -> ExampleNode:
         ns.become_root()
@@ -63,18 +70,23 @@ class ExampleNode:
 
     # -- VEs --------------------------------------------------------------------------------
 
-    def create_ve(self, ctid: str, addresses: Sequence[str], uplink: str | None = None, extra: str = "") -> VE:
+    def create_ve(self, ctid: str, addresses: Sequence[str], uplink: str | None = None, extra: str = "") -> AnyVE:
         """Write the VE's config and private area, as `vzctl create` and `set --save` do; it does not run yet."""
         self.write_conf(ctid, addresses, uplink, extra)
-        self.hn.path(f"/vz/private/{ctid}").mkdir(exist_ok=True)
-        self.hn.path(f"/vz/root/{ctid}").mkdir(exist_ok=True)
-        return self._ves.setdefault(ctid, VE(ctid, self.hn, self.venet))
+        for tree in ("private", "root"):
+            self.hn.path(f"/vz/{tree}/{ctid}").mkdir(exist_ok=True)
+        if ctid not in self._ves:
+            self._ves[ctid] = VE9(ctid, self.hn) if self.generation == 9 else VE(ctid, self.hn, self.venet)
+        return self._ves[ctid]
 
     def write_conf(self, ctid: str, addresses: Sequence[str], uplink: str | None = None, extra: str = "") -> None:
         """Write the VE's config anew."""
-        self.hn.write(f"/etc/vz/conf/{ctid}.conf", config_text(ctid, addresses, uplink, extra))
+        if self.generation == 9:
+            write_config(self.hn, ctid, addresses, uplink, extra)
+        else:
+            self.hn.write(f"/etc/vz/conf/{ctid}.conf", config_text(ctid, addresses, uplink, extra))
 
-    def ve(self, ctid: str) -> VE:
+    def ve(self, ctid: str) -> AnyVE:
         """Find a VE made by create_ve."""
         return self._ves[ctid]
 
@@ -123,14 +135,14 @@ class ExampleNode:
 
     def _build(self) -> None:
         self.lan = self._box("lan")
-        self.hn = furnish(self._keep(Box("hn", hostfs.build)), forwarding=True)
+        self.hn = furnish(self._keep(Box("hn", partial(hostfs.build, self.generation))), forwarding=True)
         self.client = furnish(self._box("client"), forwarding=True)
-        self.venet = furnish(self._box("venet"), forwarding=True)
         self._hn_sysctls()
         self._wire()
         self._configure_hn()
         self._configure_client()
-        self._configure_venet()
+        if self.generation == 4:
+            self._configure_venet()
 
     def _keep(self, box: Box) -> Box:
         self._boxes.append(box)
@@ -143,7 +155,6 @@ class ExampleNode:
         for where in ("all", "default"):
             self.hn.sysctl(f"net/ipv4/conf/{where}/rp_filter", self.rp_filter)
             self.hn.sysctl(f"net/ipv6/conf/{where}/proxy_ndp", 1)  # as vzctl's own sysctl file
-        self.venet.sysctl("net/ipv6/conf/default/addr_gen_mode", 1)
         for where in ("all", "default"):
             self.lan.sysctl(f"net/ipv6/conf/{where}/disable_ipv6", 1)
 
@@ -155,8 +166,6 @@ class ExampleNode:
             for nic, mac in MACS.items():
                 self._plug(ipr, bridge, self.hn, nic, mac)
             self._plug(ipr, bridge, self.client, "eth0", CLIENT_MAC)
-        with self.hn.ipr() as ipr:
-            add_veth(ipr, "venet0", "hn", self.venet.pid, VENET_MAC, VENET_MAC)
 
     def _plug(self, ipr: IPRoute, bridge: int, box: Box, nic: str, mac: str) -> None:
         port = f"{box.name}-{nic}"
@@ -178,8 +187,6 @@ class ExampleNode:
             eth0 = self.hn.index("eth0")
             change_route(ipr, "add", "0.0.0.0/0", oif=eth0, gateway=GATEWAY)
             change_route(ipr, "add", "::/0", oif=eth0, gateway=GATEWAY6)
-            self.hn.sysctl("net/ipv6/conf/venet0/addr_gen_mode", 1)
-            up_without_arp(ipr, self.hn.index("venet0"))
 
     def _configure_client(self) -> None:
         eth0 = self.client.index("eth0")
@@ -192,6 +199,12 @@ class ExampleNode:
 
     def _configure_venet(self) -> None:
         """Send what comes from VEs to the HN, always, and what comes from the HN to a VE, or nowhere."""
+        self.venet = furnish(self._box("venet"), forwarding=True)
+        self.venet.sysctl("net/ipv6/conf/default/addr_gen_mode", 1)
+        with self.hn.ipr() as ipr:
+            add_veth(ipr, "venet0", "hn", self.venet.pid, VENET_MAC, VENET_MAC)
+            self.hn.sysctl("net/ipv6/conf/venet0/addr_gen_mode", 1)
+            up_without_arp(ipr, self.hn.index("venet0"))
         hn = self.venet.index("hn")
         with self.venet.ipr() as ipr:
             up_without_arp(ipr, hn)

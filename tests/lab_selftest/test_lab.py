@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.lab import ExampleNode, Vzctl4
+from tests.lab import ExampleNode, Vzctl4, Vzctl9
 from tests.lab.node import BEYOND, BEYOND6, CLIENT, CLIENT6, MACS, NICS
 from tests.lab.wire import Tap, flush_neighbours, neighbour, ping, send_udp, who_has, who_has6
 
@@ -20,7 +20,7 @@ ALL_MACS = sorted(MACS.values())
 
 def two_ves(node):
     """Start both VEs by vzctl, without hooks."""
-    vzctl = Vzctl4(node)
+    vzctl = Vzctl9(node) if node.generation == 9 else Vzctl4(node)
     return vzctl.add_ve("101", VE1, VE1_6, uplink="eth3"), vzctl.add_ve("102", VE2, VE2_6, uplink="eth4")
 
 
@@ -112,11 +112,12 @@ def test_neighbours_are_learnt_and_forgotten(node):
     assert neighbour(node.client, VE1) is None and neighbour(node.client, VE1_6) is None
 
 
-def test_nothing_is_left_after_exit():
+@pytest.mark.parametrize("generation", [4, 9])
+def test_nothing_is_left_after_exit(generation):
     """No process (daemons of daemons included), mount or descriptor outlives the lab; building is quick."""
     before = leftovers()
     begun = time.perf_counter()
-    with ExampleNode() as node:
+    with ExampleNode(generation=generation) as node:
         built = time.perf_counter()
         two_ves(node)
         started = time.perf_counter()
