@@ -30,9 +30,9 @@ SETS = {
     "sources4": "type ipv4_addr", "sources6": "type ipv6_addr",  # what goes by `exits` or not at all
     "exits4": "type ipv4_addr . ifname", "exits6": "type ipv6_addr . ifname",
     "lan": "type ifname",  # devices that lead off the node
-    "veside": "type ifname",  # devices behind which VEs are
+    "veside": "type ifname",  # devices behind which VEs are, of another name than VES_DEVICES
     "closed": "type ifname",  # of these, the ones where an unknown source is not carried at all
-    "closing": "type nf_proto",  # ipv4 and ipv6 where that holds for every VE's device
+    "closing": "type nf_proto",  # ipv4 and ipv6 where that holds for those of VES_DEVICES
     "reserved": "type ifname",  # devices no VE packet leaves by
     "asked6": f"typeof {_TARGET}",  # what is answered for on `answers` or not at all
     "answers6": f"typeof {_TARGET} . iifname",
@@ -42,7 +42,7 @@ SETS = {
 }
 VE_SETS = tuple(name for name in SETS if name[-1] in "46")
 # OpenVZ 9 makes a VE's veth after the mount hook, so these hold by name before any set does.
-_VES_DEVICES = ('"venet*"', '"veth*"')
+VES_DEVICES = ("venet", "veth")
 
 # The forward chain's rules; {f} is 4 or 6, {ip} is ip or ip6.
 _EACH = (
@@ -54,9 +54,9 @@ _EACH = (
 _CHAINS = {
     ("inet", "forward", "hook forward priority -10"): (
         "iifname @veside oifname @reserved counter drop",
-        *(f"iifname {name} oifname @reserved counter drop" for name in _VES_DEVICES),
-        *(f"iifname {name} meta nfproto @closing {ip} saddr != @ves{f} counter drop"
-          for name in _VES_DEVICES for f, ip in (("4", "ip"), ("6", "ip6"))),
+        *(f'iifname "{name}*" oifname @reserved counter drop' for name in VES_DEVICES),
+        *(f'iifname "{name}*" meta nfproto @closing {ip} saddr != @ves{f} counter drop'
+          for name in VES_DEVICES for f, ip in (("4", "ip"), ("6", "ip6"))),
         *(r.format(f=f, ip=ip) for f, ip in (("4", "ip"), ("6", "ip6")) for r in _EACH)),
     ("inet", "solicited", "hook input priority -10"): (
         f"iifname @lan icmpv6 type nd-neighbor-solicit {_TARGET} @asked6 "

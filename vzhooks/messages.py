@@ -125,11 +125,15 @@ def gateways_of(routes: Iterable[Any], names: Mapping[int, str]) -> Iterator[Gat
 
 
 def local_of(routes: Iterable[Any], names: Mapping[int, str], nics: Nics) -> Iterator[str]:
-    """Return the addresses that these routes lead to, each by itself, on the VEs' side."""
+    """Return the addresses that these routes lead to, each by itself, on the VEs' side.
+
+    Not link-local ones: the kernel has such a route for the VEs' gateway, on each of their devices.
+    """
     for m in routes:
         nic = nics.get(names.get(m.get("RTA_OIF") or 0, ""))
         whole = 128 if m["family"] == FAMILIES[6] else 32
-        if m["dst_len"] == whole and nic and _may_hold_ves(nic, nics):
+        near = (m.get("RTA_DST") or "").startswith("fe80:")
+        if m["dst_len"] == whole and nic and not near and _may_hold_ves(nic, nics):
             yield m.get("RTA_DST")
 
 

@@ -213,7 +213,7 @@ def _guard(ways: Iterable[Way], facts: Facts, settings: Settings, closed: bool) 
     names: dict[str, Iterable[str]] = {
         "lan": {n.name for n in facts.nics.values() if is_lan(n, facts.nics)}
                | {w.uplink.device for w in ways if w.uplink} | set(settings.reserved),
-        "veside": [n.name for n in facts.nics.values() if is_ve_side(n)],
+        "veside": [n.name for n in facts.nics.values() if is_ve_side(n) and not n.name.startswith(guard.VES_DEVICES)],
         "reserved": settings.reserved,
     }
     names["closed"] = names["veside"] if closed else ()

@@ -50,7 +50,14 @@ def test_the_guard_knows_sources_and_their_exits():
     assert elements(found, "sources4") == [("192.168.18.101",), ("192.168.18.102",)]
     assert elements(found, "ves4") == [("192.168.18.101",), ("192.168.18.102",), ("192.168.18.105",)]
     assert elements(found, "lan") == [("eth0",), ("eth3",), ("eth4",)]
-    assert elements(found, "veside") == [("venet0",)] and elements(found, "closed") == []
+    assert elements(found, "veside") == elements(found, "closing") == []
+
+
+def test_a_ve_s_device_of_an_odd_name_is_guarded_by_name():
+    odd = nic("ve7", 9, kind="veth", ve=True)
+    found = wanted(VE101, known=facts(*NICS, odd), ini="[node]\nreserved=eth0\n")
+    assert elements(found, "veside") == elements(found, "closed") == [("ve7",)]
+    assert ("ve7",) not in elements(found, "lan")
 
 
 def test_own_addresses_give_way_to_what_main_has_more_specific():
@@ -157,7 +164,7 @@ def test_unassigned_may_be_blocked():
     found = wanted(VE105, ini="[node]\nunassigned=block")
     assert rules(found, policy.FROM_VE) == ["from 192.168.18.105/32 unreachable"]
     assert rules(found, policy.CLOSED) == ["from all iif venet0 unreachable"] * 2
-    assert elements(found, "sources4") == [("192.168.18.105",)] and elements(found, "closed") == [("venet0",)]
+    assert elements(found, "sources4") == [("192.168.18.105",)] and elements(found, "closing") == [("ipv4",), ("ipv6",)]
     assert not any(p.refuses for p in found.problems)
 
 
