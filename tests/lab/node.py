@@ -23,6 +23,12 @@ NICS = {
     "eth4": ("00:0c:29:b3:a2:5e", "192.168.18.12/24", "fd00:18::12/64"),
 }
 MACS = {nic: mac for nic, (mac, _, _) in NICS.items()}
+# A second node on the same LAN.
+NICS2 = {
+    "eth0": ("00:0c:29:c4:00:20", "192.168.18.20/24", "fd00:18::20/64"),
+    "eth3": ("00:0c:29:c4:00:21", "192.168.18.21/24", "fd00:18::21/64"),
+    "eth4": ("00:0c:29:c4:00:22", "192.168.18.22/24", "fd00:18::22/64"),
+}
 CLIENT_MAC = "00:0c:29:d2:c7:aa"
 CLIENT = "192.168.18.129"
 CLIENT6 = "fd00:18::129"
@@ -37,11 +43,13 @@ AnyVE = Union[VE, VE9]
 class ExampleNode:
     """Build the lab on entering and leave nothing of it on exit.
 
-    generation: 4 (vzctl 4, all VEs behind venet0) or 9 (libvzctl, a veth of the HN for each VE).
+    generation: 4 (vzctl 4, all VEs behind venet0) or 9 (libvzctl, a veth of the HN for each VE);
+    beside: a node whose LAN and client this one shares.
     """
 
-    def __init__(self, rp_filter: int = 1, generation: int = 4) -> None:
-        self.rp_filter, self.generation = rp_filter, generation
+    def __init__(self, rp_filter: int = 1, generation: int = 4, beside: ExampleNode | None = None) -> None:
+        self.rp_filter, self.generation, self._beside = rp_filter, generation, beside
+        self.nics = NICS2 if beside else NICS
         self._boxes: list[Box] = []
         self._ves: dict[str, AnyVE] = {}
 
@@ -100,7 +108,7 @@ class ExampleNode:
     def carrier(self, nic: str, on: bool) -> None:
         """Plug the cable of an HN NIC in or out, at the switch."""
         with self.lan.ipr() as ipr:
-            set_link(ipr, self.lan.index(f"hn-{nic}"), on)
+            set_link(ipr, self.lan.index(f"{self.hn.name}-{nic}"), on)
 
     def add_address(self, nic: str, cidr: str) -> None:
         """Give an HN interface an address."""
@@ -134,15 +142,29 @@ class ExampleNode:
     # -- building ---------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self.lan = self._box("lan")
-        self.hn = furnish(self._keep(Box("hn", partial(hostfs.build, self.generation))), forwarding=True)
-        self.client = furnish(self._box("client"), forwarding=True)
+        if self._beside:
+            self.lan, self.client = self._beside.lan, self._beside.client
+        else:
+            self._build_lan()
+        name = "hn2" if self._beside else "hn"
+        self.hn = furnish(self._keep(Box(name, partial(hostfs.build, self.generation))), forwarding=True)
         self._hn_sysctls()
         self._wire()
         self._configure_hn()
-        self._configure_client()
         if self.generation == 4:
             self._configure_venet()
+
+    def _build_lan(self) -> None:
+        self.lan = self._box("lan")
+        self.client = furnish(self._box("client"), forwarding=True)
+        for where in ("all", "default"):
+            self.lan.sysctl(f"net/ipv6/conf/{where}/disable_ipv6", 1)
+        with self.lan.ipr() as ipr:
+            ipr.link("add", ifname="lan0", kind="bridge", br_stp_state=0, br_mcast_snooping=0, br_forward_delay=0)
+            bridge = self.lan.index("lan0")
+            set_link(ipr, bridge, True)
+            self._plug(ipr, bridge, self.client, "eth0", CLIENT_MAC)
+        self._configure_client()
 
     def _keep(self, box: Box) -> Box:
         self._boxes.append(box)
@@ -155,17 +177,11 @@ class ExampleNode:
         for where in ("all", "default"):
             self.hn.sysctl(f"net/ipv4/conf/{where}/rp_filter", self.rp_filter)
             self.hn.sysctl(f"net/ipv6/conf/{where}/proxy_ndp", 1)  # as vzctl's own sysctl file
-        for where in ("all", "default"):
-            self.lan.sysctl(f"net/ipv6/conf/{where}/disable_ipv6", 1)
 
     def _wire(self) -> None:
         with self.lan.ipr() as ipr:
-            ipr.link("add", ifname="lan0", kind="bridge", br_stp_state=0, br_mcast_snooping=0, br_forward_delay=0)
-            bridge = self.lan.index("lan0")
-            set_link(ipr, bridge, True)
-            for nic, mac in MACS.items():
-                self._plug(ipr, bridge, self.hn, nic, mac)
-            self._plug(ipr, bridge, self.client, "eth0", CLIENT_MAC)
+            for nic, (mac, _, _) in self.nics.items():
+                self._plug(ipr, self.lan.index("lan0"), self.hn, nic, mac)
 
     def _plug(self, ipr: IPRoute, bridge: int, box: Box, nic: str, mac: str) -> None:
         port = f"{box.name}-{nic}"
@@ -176,10 +192,10 @@ class ExampleNode:
 
     def _configure_hn(self) -> None:
         for family in ("ipv4", "ipv6"):
-            for nic in NICS:  # proxies answer up to 0.8 s late otherwise; new namespaces have no "default" of it
+            for nic in self.nics:  # proxies answer up to 0.8 s late otherwise; new namespaces have no "default" of it
                 self.hn.sysctl(f"net/{family}/neigh/{nic}/proxy_delay", 0)
         with self.hn.ipr() as ipr:
-            for nic, (_, address, address6) in NICS.items():
+            for nic, (_, address, address6) in self.nics.items():
                 index = self.hn.index(nic)
                 set_link(ipr, index, True)
                 change_address(ipr, "add", index, address)

@@ -78,12 +78,20 @@ class Vzctl4:
         """Dump a VE: the network is taken back before the umount scripts, whose failure counts for nothing."""
 
         def body(ve: VE, streams: Streams) -> None:
-            ve.kill()
-            net_del(self.node.hn, ctid, self._published(ctid), stopping=False)
             try:
                 self._umount(ctid, streams)
             except Failed as failure:
                 streams.say(str(failure))
+
+        dumped = self.dump(ctid)
+        return dumped if dumped.rc else self._command(ctid, body)
+
+    def dump(self, ctid: str) -> Result:
+        """Do `chkpnt --dump`, by which a live migration begins: no script runs."""
+
+        def body(ve: VE, streams: Streams) -> None:
+            ve.kill()
+            net_del(self.node.hn, ctid, self._published(ctid), stopping=False)
 
         return self._command(ctid, body)
 
