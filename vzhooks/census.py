@@ -8,18 +8,20 @@ address against a cloned config, and a late stop hook finds the new owner's name
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Union
 
 from vzhooks.model import Problem, Ve
-from vzhooks.records import RUNNING, STARTING, STOPPING, Record, Records
+from vzhooks.records import RUNNING, STARTING, STOPPING, Expected, Record, Records
 from vzhooks.vzconf import VeConfig
 
 START_GRACE_S = 300
 """How long a mount hook's record holds with neither a mount, a lock nor a route: a failed start."""
 STOP_GRACE_S = 120
 """How long a stop hook's record holds against evidence: vzctl unmounts within seconds."""
+EXPECT_GRACE_S = 300
+"""How long addresses stay expected of a vzctl that holds no lock: it runs with --skiplock, or was killed."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,15 @@ class Event:
 
 @dataclass(frozen=True)
 class Census:
-    """Hold the VEs that live, the records that say so, and what the operator must know."""
+    """Hold the VEs that live, the records that say so, and what the operator must know.
+
+    expected: addresses that vzctl is about to give VEs, each VE with the uplink these get.
+    """
 
     ves: tuple[Ve, ...]
     records: Records
     problems: tuple[Problem, ...]
+    expected: tuple[Ve, ...] = ()
 
 
 Reading = Union[VeConfig, Problem]
@@ -63,11 +69,13 @@ def may_have_uplink(reading: Reading) -> bool:
 
 
 def take(configs: Mapping[str, Reading], evidence: Evidence, records: Records, now: float,
-         event: Event | None = None, complete: bool = False, assign: Mapping[str, str] | None = None) -> Census:
+         event: Event | None = None, complete: bool = False, assign: Mapping[str, str] | None = None,
+         expect: Mapping[str, Expected | None] | None = None) -> Census:
     """Return who lives, judged by fresh configs where given and by our records for all others.
 
     complete: the configs are all there are, so a record without one is of a VE that was destroyed;
-    assign: the uplink that live VEs get now, whatever their configs say.
+    assign: the uplink that live VEs get now, whatever their configs say; expect: what vzctl is about
+    to give live VEs, None where it is done.
 
     A config that could not be read is a Problem in its place: that VE stays as it was recorded.
     """
@@ -83,9 +91,10 @@ def take(configs: Mapping[str, Reading], evidence: Evidence, records: Records, n
         _unmount(after, event, evidence, now)
     for ctid in [c for c in after if c not in configs and not (event and event.ctid == c)]:
         _outdated(after, ctid, evidence, now, complete)
+    _expect(after, configs, expect or {}, evidence, now)
     problems += _settle(after, records, evidence, event)
     ves = tuple(Ve(c, r.addresses, r.uplink) for c, r in sorted(after.items()) if r.phase != STOPPING)
-    return Census(ves, after, tuple(problems))
+    return Census(ves, after, tuple(problems), _expected(after))
 
 
 def _judge(after: dict[str, Record], config: VeConfig, evidence: Evidence, now: float,
@@ -93,7 +102,7 @@ def _judge(after: dict[str, Record], config: VeConfig, evidence: Evidence, now: 
     ctid, before = config.ctid, after.get(config.ctid)
     if event and event.ctid == ctid:
         if event.name == "mount":
-            after[ctid] = Record(STARTING, now, config.uplink, config.addresses)
+            after[ctid] = Record(STARTING, now, config.uplink, config.addresses, expected=_kept(before))
         return
     phase = _phase(config, after, evidence, now)
     if phase is None:
@@ -104,7 +113,11 @@ def _judge(after: dict[str, Record], config: VeConfig, evidence: Evidence, now: 
         seen = evidence.veip.get(ctid, ()) + _still_routed(before, evidence)
         addresses = tuple(dict.fromkeys(config.addresses + seen))
         since = before.since if before and before.phase == phase else now
-        after[ctid] = Record(phase, since, config.uplink, addresses)
+        after[ctid] = Record(phase, since, config.uplink, addresses, expected=_kept(before))
+
+
+def _kept(before: Record | None) -> Expected | None:
+    return before.expected if before else None
 
 
 def _override(after: dict[str, Record], config: VeConfig, before: Record | None, assign: Mapping[str, str]) -> None:
@@ -119,7 +132,7 @@ def _override(after: dict[str, Record], config: VeConfig, before: Record | None,
 
 
 def _still_routed(before: Record | None, evidence: Evidence) -> tuple[str, ...]:
-    return tuple(a for a in before.addresses if a in evidence.routed) if before else ()
+    return tuple(a for a in before.all if a in evidence.routed) if before else ()
 
 
 def _phase(config: VeConfig, records: Records, evidence: Evidence, now: float) -> str | None:
@@ -145,21 +158,49 @@ def _unmount(after: dict[str, Record], event: Event, evidence: Evidence, now: fl
     """
     if event.ctid in evidence.mounted and event.name != "refused":
         return
-    after.pop(event.ctid, None)
-    if event.name == "umount":
-        after[event.ctid] = Record(STOPPING, now)
+    kept = _kept(after.pop(event.ctid, None))
+    # `set --ipadd … --setmode restart` stops and starts the VE before it is done.
+    if event.name == "umount" or kept:
+        after[event.ctid] = Record(STOPPING, now, expected=kept)
 
 
 def _outdated(after: dict[str, Record], ctid: str, evidence: Evidence, now: float, complete: bool) -> None:
     """Drop a record past its time; all others stand until their VE's config is read again."""
     record = after[ctid]
-    if ctid in evidence.locked or evidence.routed.intersection(record.addresses):
+    if ctid in evidence.locked or evidence.routed.intersection(record.addresses) or (record.expected and not complete):
         return
     age = now - record.since
     stopped = record.phase == STOPPING and age >= STOP_GRACE_S
     failed = record.phase == STARTING and age >= START_GRACE_S
     if stopped or (complete and (failed or record.phase == RUNNING)):
         del after[ctid]
+
+
+def _expect(after: dict[str, Record], judged: Collection[str], asked: Mapping[str, Expected | None],
+            evidence: Evidence, now: float) -> None:
+    """Note what vzctl is about to give VEs that live; forget what is done or past its time.
+
+    What is routed meanwhile stays expected, with the uplink it was expected with, until vzctl is done.
+    """
+    for ctid, record in after.items():
+        had, held = record.addresses, record.expected
+        if ctid in asked:
+            held = asked[ctid] if record.phase != STOPPING else None
+            held = held and Expected(held.uplink, tuple(a for a in held.addresses if a not in had), now)
+        elif held and ctid in judged and ctid not in evidence.locked and now - held.since >= EXPECT_GRACE_S:
+            held = None
+        coming = held.addresses if held else ()
+        after[ctid] = replace(record, addresses=tuple(a for a in had if a not in coming), expected=held)
+
+
+def _expected(after: Mapping[str, Record]) -> tuple[Ve, ...]:
+    """Return the expected addresses that no VE has: an expectation never takes one from its owner."""
+    taken = {a for r in after.values() for a in r.addresses}
+    ves = []
+    for ctid, expected in sorted((c, r.expected) for c, r in after.items() if r.expected):
+        ves.append(Ve(ctid, tuple(a for a in expected.addresses if a not in taken), expected.uplink))
+        taken.update(expected.addresses)
+    return tuple(ve for ve in ves if ve.addresses)
 
 
 def _settle(after: dict[str, Record], before: Records, evidence: Evidence, event: Event | None) -> list[Problem]:

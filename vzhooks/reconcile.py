@@ -22,7 +22,7 @@ from vzhooks.host import Paths
 from vzhooks.model import Element, Problem, Rule, Sysctl
 from vzhooks.plan import DELETE, Op, Scope
 from vzhooks.policy import Facts, Wanted
-from vzhooks.records import Records
+from vzhooks.records import Expected, Records
 from vzhooks.settings import Settings
 from vzhooks.uplinks import Way, with_masters
 from vzhooks.vzconf import VeConfig, of_ve
@@ -32,9 +32,10 @@ from vzhooks.vzconf import VeConfig, of_ve
 class Request:
     """Say what a run is about: some VEs (None for the node), a hook's event, and whether to change.
 
-    assign: uplinks that live VEs get whatever their configs say; harden: "on" or "off" where the
-    operator asks for it, force: even where it leaves addresses unanswered; empty: the wanted state is
-    nothing, as for uninstall; wait_s: for the lock.
+    assign: uplinks that live VEs get whatever their configs say; expect: addresses that vzctl is
+    about to give them, None when it is done; harden: "on" or "off" where the operator asks for it,
+    force: even where it leaves addresses unanswered; empty: the wanted state is nothing, as for
+    uninstall; wait_s: for the lock.
     """
 
     ctids: frozenset[str] | None = None
@@ -42,6 +43,7 @@ class Request:
     conffile: str = ""
     dry_run: bool = False
     assign: Mapping[str, str] = field(default_factory=dict)
+    expect: Mapping[str, Expected | None] = field(default_factory=dict)
     harden: str = ""
     force: bool = False
     empty: bool = False
@@ -181,7 +183,7 @@ class _Run:
         seen = host.evidence(self.paths, roots, facts.local)
         complete = self.request.named is None
         return census.take(self.configs, seen, self.known, _now(), self.request.event, complete,
-                           self.request.assign)
+                           self.request.assign, self.request.expect)
 
     def _tables(self, facts: Facts, count: census.Census, found: frozenset) -> tuple[dict[str, int], dict[str, str]]:
         ours = {getattr(i, "table", 0) for i in found}
@@ -193,7 +195,7 @@ class _Run:
         def taken(number: int) -> str:
             return "" if number in ours else self.kernel.stranger(number)
         free = {k: n for k, n in recorded.items() if not taken(n)}
-        keys = policy.table_keys(self.settings, facts.nics, count.ves)
+        keys = policy.table_keys(self.settings, facts.nics, count.ves + count.expected)
         numbers = tables.allocate(keys, free, pinned, lambda n: bool(taken(n)))
         occupied = {key: taken(number) for key, number in pinned.items()}
         return numbers, {key: why for key, why in occupied.items() if why}
@@ -210,17 +212,17 @@ class _Run:
         if self.request.empty:
             return Wanted(frozenset(), (), ())
         keep = hard.hardening.mode == harden.ON
-        return policy.wanted(self.settings, facts, count.ves, numbers, occupied, keep)
+        return policy.wanted(self.settings, facts, count.ves + count.expected, numbers, occupied, keep)
 
     def _scope(self, count: census.Census) -> Scope:
         """Limit the run to the VEs named, by their old and new addresses."""
         ctids = self.request.named
         if ctids is None:
             return plan.ALL
-        mine = {a for c in ctids for r in (self.known, count.records) if c in r for a in r[c].addresses}
+        mine = {a for c in ctids for r in (self.known, count.records) if c in r for a in r[c].all}
         configs = (self.configs.get(c) for c in ctids)
         mine |= {a for c in configs if isinstance(c, VeConfig) for a in c.addresses}
-        others = {a for c, r in count.records.items() if c not in ctids for a in r.addresses}
+        others = {a for c, r in count.records.items() if c not in ctids for a in r.all}
         return Scope(frozenset(mine - others))
 
     def _save_node(self, numbers: Mapping[str, int], hard: Outcome) -> None:

@@ -19,6 +19,15 @@ STARTING, RUNNING, STOPPING = "starting", "running", "stopping"
 
 
 @dataclass(frozen=True)
+class Expected:
+    """Hold addresses that a running vzctl is about to give a VE, the uplink they get, and since when."""
+
+    uplink: str
+    addresses: tuple[str, ...]
+    since: float = 0.0
+
+
+@dataclass(frozen=True)
 class Record:
     """Hold what we know of one VE: its phase, since when (seconds since boot), what was put in place.
 
@@ -30,6 +39,12 @@ class Record:
     uplink: str = ""
     addresses: tuple[str, ...] = ()
     override: str | None = None
+    expected: Expected | None = None
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Return the addresses it has and those it is about to get."""
+        return self.addresses + (self.expected.addresses if self.expected else ())
 
 
 Records = Mapping[str, Record]
@@ -46,11 +61,20 @@ def load_ves(path: str) -> dict[str, Record]:
         raise HostError(f"{path}: not as vzhooks writes it; remove it and run `vzhooks resync`") from None
 
 
-def _record(phase: str, since: float, uplink: str, addresses: list[str], override: str | None = None) -> Record:
-    whole = isinstance(addresses, list) and all(isinstance(t, str) for t in (phase, uplink, override or "", *addresses))
-    if not whole:
+def _record(phase: str, since: float, uplink: str, addresses: list[str], override: str | None = None,
+            expected: dict | None = None) -> Record:
+    _check_texts(addresses, phase, uplink, override or "")
+    return Record(phase, float(since), uplink, tuple(addresses), override, _expected(**expected) if expected else None)
+
+
+def _expected(uplink: str, addresses: list[str], since: float) -> Expected:
+    _check_texts(addresses, uplink)
+    return Expected(uplink, tuple(addresses), float(since))
+
+
+def _check_texts(addresses: list[str], *texts: str) -> None:
+    if not (isinstance(addresses, list) and all(isinstance(t, str) for t in (*texts, *addresses))):
         raise TypeError(addresses)
-    return Record(phase, float(since), uplink, tuple(addresses), override)
 
 
 def save_ves(path: str, records: Records) -> None:

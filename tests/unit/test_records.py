@@ -1,12 +1,13 @@
 """A note that cannot be read or written is an error and never "no VEs"."""
 
+import json
 import os
 
 import pytest
 
 from vzhooks import records
 from vzhooks.errors import HostError
-from vzhooks.records import Record
+from vzhooks.records import RUNNING, Expected, Record
 
 VES = {"101": Record("running", 5.5, "isp1", ("192.168.18.101", "fd00::1")), "6d1b-uuid": Record("stopping", 7.0)}
 LOADERS = (records.load_ves, records.load_tables, records.load_hardening)
@@ -75,3 +76,20 @@ def test_a_hardening_of_a_wrong_kind_is_an_error(tmp_path, text):
     path.write_text(text)
     with pytest.raises(HostError, match="not as vzhooks writes it"):
         records.load_hardening(str(path))
+
+
+def test_what_is_expected_is_kept(tmp_path):
+    path = str(tmp_path / "ves.json")
+    ves = {"101": Record(RUNNING, 1.0, "eth3", ("10.0.0.1",), None, Expected("eth4", ("10.0.0.2",), 5.0))}
+    records.save_ves(path, ves)
+    assert records.load_ves(path) == ves and ves["101"].all == ("10.0.0.1", "10.0.0.2")
+
+
+@pytest.mark.parametrize("expected", ['[1]', '"x"', '{"uplink": "a"}', '{"uplink": 1, "addresses": [], "since": 0}',
+                                      '{"uplink": "a", "addresses": "b", "since": 0}'])
+def test_a_spoilt_expectation_is_an_error(tmp_path, expected):
+    path = tmp_path / "ves.json"
+    record = {"phase": RUNNING, "since": 1, "uplink": "", "addresses": [], "expected": json.loads(expected)}
+    path.write_text(json.dumps({"101": record}))
+    with pytest.raises(HostError, match="not as vzhooks writes it"):
+        records.load_ves(str(path))
