@@ -9,23 +9,24 @@ PACKAGE = Path(__file__).parent.parent / "vzhooks"
 # Each module may import those in its own line's layers or above; the doors come last.
 LAYERS = [
     {"__init__", "errors", "model", "lean"},
-    {"roles", "tables", "settings", "vzconf", "guard"},
+    {"roles", "tables", "settings", "vzconf", "guard", "wrapper"},
     {"confedit", "harden", "messages", "sysctl", "uplinks"},
     {"policy"},
     {"records"},
     {"census", "plan"},
-    {"host", "nft"},
+    {"host", "nft", "spawn"},
     {"kernel", "ini"},
     {"apply"},
-    {"reconcile", "log"},
+    {"reconcile", "log", "shim"},
     {"announce", "doctor", "explain", "status"},
     {"assign", "follow", "install", "probe"},
-    {"examine", "hook", "where"},
+    {"examine", "hook", "vzctl", "where"},
     {"cli", "commands"},
     {"__main__"},
 ]
 PURE = {"model", "errors", "roles", "tables", "settings", "vzconf", "guard", "policy", "census", "plan", "status",
-        "harden", "doctor", "messages", "uplinks", "confedit", "explain"}
+        "harden", "doctor", "messages", "uplinks", "confedit", "explain",
+        "wrapper"}
 IO = {"os", "socket", "subprocess", "pyroute2", "fcntl", "time", "sys", "shutil", "syslog"}
 
 
@@ -73,5 +74,9 @@ def test_only_kernel_talks_netlink():
     assert {n for n, uses in modules().items() if "vzhooks.kernel" in uses} == {"reconcile"} | readers
 
 
-def test_only_nft_starts_programs():
+def test_only_nft_and_spawn_start_programs():
+    """The first calls nft(8), the second the real vzctl in place of its wrapper."""
     assert [n for n, uses in modules().items() if "subprocess" in uses] == ["nft"]
+    starts = re.compile(r"os\.(posix_spawn|exec|spawn|system|popen)")
+    assert [p.stem for p in PACKAGE.glob("*.py") if starts.search(p.read_text())] == ["spawn"]
+    assert [n for n, uses in modules().items() if "vzhooks.spawn" in uses] == ["vzctl"]

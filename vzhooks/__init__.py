@@ -11,8 +11,9 @@ kernel (lean), nft, sysctl      the only three doors to the kernel
 reconcile, apply                the one path: lock, read, decide, note down, carry out
 follow, announce, probe         what neighbours hear and are asked
 hook, cli (commands), status, doctor (examine), install    thin doors to it
+vzctl (wrapper, spawn, shim)    what `vzctl set --uplink` does around the real vzctl
 
-All above `host` is pure, as are status and doctor; tests/test_layers.py holds that.
+All above `host` is pure, as are status, doctor and wrapper; tests/test_layers.py holds that.
 """
 
 __version__ = "0.1.0"

@@ -27,14 +27,33 @@ class Assigned:
     saved: bool
     report: Report
 
+    @property
+    def problems(self) -> list[Problem]:
+        """Return what stands in the way of this VE."""
+        return [p for p in self.report.problems if p.ctid in ("", self.ctid)]
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether something asked for could not be."""
+        return bool(self.report.failures) or any(p.refuses for p in self.problems)
+
+    @property
+    def remark(self) -> str:
+        """Return what an operator may not expect, "" for nothing."""
+        if not self.runs and not self.saved:
+            return f"VE {self.ctid} does not run and --save was not given, so nothing was changed"
+        return "" if self.saved else f"not saved; VE {self.ctid} has its old uplink again after its next stop"
+
 
 def find(paths: Paths, given: str) -> str:
     """Return the id of the VE given by id or by name.
 
-    Raises InputError where there is none, or more than one of that name.
+    A number may have leading zeros, as vzctl takes it. Raises InputError where there is none, or more
+    than one of that name.
     """
-    if host.CTID.fullmatch(given) and os.path.exists(os.path.join(paths.conf_dir, f"{given}.conf")):
-        return given
+    for ctid in (given, given.lstrip("0") if given.isdecimal() else ""):
+        if host.CTID.fullmatch(ctid) and ctid != "0" and os.path.exists(os.path.join(paths.conf_dir, f"{ctid}.conf")):
+            return ctid
     named = [c for c, r in host.read_configs(paths).items() if isinstance(r, VeConfig) and r.name == given]
     if len(named) > 1:
         raise InputError(f"{given}: the name of more than one VE ({', '.join(named)}); give the id")
@@ -43,11 +62,10 @@ def find(paths: Paths, given: str) -> str:
     return named[0]
 
 
-def assign(paths: Paths, settings: Settings, given: str, name: str, save: bool) -> Assigned:
-    """Give a VE the uplink `name`, "" for none.
+def check(paths: Paths, settings: Settings, given: str, name: str) -> tuple[str, bool]:
+    """Return the id of a VE that may be given the uplink `name`, and whether it runs; change nothing.
 
-    Raises InputError for a VE or an uplink that there is not, LockBusy, HostError where the config
-    cannot be written: what runs is changed then, and said.
+    Raises InputError for a VE or an uplink that there is not.
     """
     ctid = find(paths, given)
     config = host.read_config(paths, ctid)
@@ -56,7 +74,16 @@ def assign(paths: Paths, settings: Settings, given: str, name: str, save: bool) 
     before = reconcile.run(paths, settings, Request(ctids=frozenset({ctid}), dry_run=True))
     if name:
         uplinks.resolve(name, settings, before.facts.nics)
-    runs = any(w.ve.ctid == ctid for w in before.ways)
+    return ctid, any(w.ve.ctid == ctid for w in before.ways)
+
+
+def assign(paths: Paths, settings: Settings, given: str, name: str, save: bool) -> Assigned:
+    """Give a VE the uplink `name`, "" for none.
+
+    Raises InputError for a VE or an uplink that there is not, LockBusy, HostError where the config
+    cannot be written: what runs is changed then, and said.
+    """
+    ctid, runs = check(paths, settings, given, name)
     report = Report()
     if runs:
         report = reconcile.run(paths, settings, Request(ctids=frozenset({ctid}), assign={ctid: name}))

@@ -56,14 +56,10 @@ def cmd_set(args: argparse.Namespace) -> int:
     name = "" if args.uplink == "none" else args.uplink
     done = assign.assign(paths, ini.load(paths), args.ctid, name, args.save)
     follow.announce_moved(done.report)
-    mine = [p for p in done.report.problems if p.ctid in ("", done.ctid)]
-    _tell(args, _lines(mine), done.report.failures)
-    if not done.runs and not done.saved:
-        print(f"vzhooks set: VE {done.ctid} does not run and --save was not given, so nothing was changed",
-              file=sys.stderr)
-    elif not done.saved:
-        print(f"vzhooks set: not saved; VE {done.ctid} has its old uplink again after its next stop", file=sys.stderr)
-    return FAILED if done.report.failures or any(p.refuses for p in mine) else DONE
+    _tell(args, _lines(done.problems), done.report.failures)
+    if done.remark:
+        print(f"vzhooks set: {done.remark}", file=sys.stderr)
+    return FAILED if done.failed else DONE
 
 
 def cmd_status(args: argparse.Namespace) -> int:
@@ -134,7 +130,7 @@ def _lines(problems: Iterable[Problem]) -> list[str]:
 def cmd_install(args: argparse.Namespace) -> int:
     """Put our files in place, keeping what stands there."""
     from vzhooks import install
-    for line in install.install(Paths(args.destdir), sys.executable):
+    for line in install.install(Paths(args.destdir), sys.executable, args.vzctl_wrapper):
         print(line)
     return DONE
 

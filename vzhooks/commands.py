@@ -60,6 +60,8 @@ def _everyday(commands: Any) -> None:
 
 def _of_the_node(commands: Any) -> None:
     install = commands.add_parser("install", help="put the hook scripts where vzctl looks")
+    install.add_argument("--vzctl-wrapper", action="store_true",
+                         help="also put a wrapper of vzctl, so that `vzctl set` takes --uplink")
     install.add_argument("--destdir", default="", metavar="D", help="install below this directory, for packagers")
 
     uninstall = commands.add_parser("uninstall", help="give back the state found before install")

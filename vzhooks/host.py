@@ -54,6 +54,7 @@ _PATHS = {
     "networkd": "/etc/systemd/networkd.conf.d/90-vzhooks.conf",
     "ini_sample": "/etc/vz/vzhooks.ini.sample",
     "manifest": "/var/lib/vzhooks/installed.json",
+    "wrapper": "/usr/local/sbin/vzctl",
 }
 
 

@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator
 
-from vzhooks import ini, reconcile, records, tables
+from vzhooks import ini, reconcile, records, shim, tables
 from vzhooks.errors import HostError, SettingsError
 from vzhooks.harden import OFF
 from vzhooks.host import Paths
@@ -25,13 +25,15 @@ MARK = b"# vzhooks hook script"
 KEPT = ".before-vzhooks"
 
 
-def install(paths: Paths, python: str) -> Iterator[str]:
+def install(paths: Paths, python: str, wrapper: bool = False) -> Iterator[str]:
     """Put hook scripts, config sample and names for ip(8) in place; yield a line for each change.
 
-    Raises HostError where a file cannot be written or a kept script is in the way.
+    wrapper: the one of vzctl as well; one that is there already is kept up to date in any case.
+    Raises HostError where a file cannot be written or somebody's file is in the way.
     """
     if not os.path.isdir(paths.conf_dir):
         raise HostError(f"{paths.conf_dir}: not there; is vzctl installed on this node?")
+    shim_text = _shim(paths, python, wrapper)
     made = _Manifest(paths)
     try:
         for name in HOOKS:
@@ -39,10 +41,19 @@ def install(paths: Paths, python: str) -> Iterator[str]:
         for path, data in _files(paths, python).items():
             yield from made.write(path, data)
         yield from made.link(paths.boot_want, "../vzhooks-boot.service")
+        if shim_text:
+            yield from made.write(paths.wrapper, shim_text, 0o755, ours=True)
     except OSError as error:
         raise HostError(f"{error.filename}: {error.strerror}; mend that, and install as root") from None
     finally:
         made.save()  # also half done, so that uninstall finds what was made
+
+
+def _shim(paths: Paths, python: str, asked: bool) -> bytes:
+    if not shim.wants(paths, asked):
+        return b""
+    vzctl = shim.known(paths, os.environ.get("PATH", ""), asked)
+    return shim.text(_data("scripts", "vzctl"), python, vzctl)
 
 
 def _files(paths: Paths, python: str) -> dict[str, bytes]:
@@ -128,7 +139,9 @@ def uninstall(paths: Paths, force: bool) -> Iterator[str]:
         yield from _uninstall_hook(os.path.join(paths.conf_dir, name))
     if not paths.root:
         yield from _empty_kernel(paths)
-    yield from _Manifest(paths).remove()
+    made = _Manifest(paths)
+    made.claim(paths.wrapper, shim.wants(paths, False))
+    yield from made.remove()
     if not paths.root:
         for folder in (os.path.dirname(paths.tables), os.path.dirname(paths.ves)):
             shutil.rmtree(folder, ignore_errors=True)
@@ -184,15 +197,19 @@ class _Manifest:
         except (OSError, ValueError, TypeError) as error:
             raise HostError(f"{self.path}: cannot be read ({error}); remove it and install again") from None
 
-    def write(self, path: str, data: bytes) -> Iterator[str]:
+    def write(self, path: str, data: bytes, mode: int = 0o644, ours: bool = False) -> Iterator[str]:
         """Put a file of ours unless a stranger's stands there; note it and its new directories."""
-        if os.path.lexists(path) and path not in self.made:
+        if os.path.lexists(path) and path not in self.made and not ours:
             yield f"left {path}: it was there before"
             return
         self._note(path)
         if not os.path.exists(path) or _bytes(path) != data:
-            _replace(path, data, 0o644)
+            _replace(path, data, mode)
             yield f"put {path}"
+
+    def claim(self, path: str, ours: bool) -> None:
+        """Say by what stands there whether a file is ours to remove: somebody may have replaced it."""
+        self.made = [p for p in self.made if p != path] + [path] * ours
 
     def link(self, path: str, target: str) -> Iterator[str]:
         """Put a symbolic link, as `write` does a file."""

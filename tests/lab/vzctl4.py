@@ -158,13 +158,14 @@ class Vzctl4:
 
         return self._command(ctid, body)
 
-    def ipadd(self, ctid: str, ip: str, save: bool = False) -> Result:
-        """Do `set --ipadd`: no action script, the config is written last."""
+    def ipadd(self, ctid: str, ip: str, save: bool = False, before_route: Pause = None) -> Result:
+        """Do `set --ipadd`: no action script, the config is written last; the pause is before main's route."""
 
         def body(ve: VE, streams: Streams) -> None:
             if ve.running:
-                ve.add_address(ip)
-                net_add(self.node.hn, ctid, [ip], starting=False)
+                if ip not in ve.addresses:
+                    ve.add_address(ip)
+                net_add(self.node.hn, ctid, [ip], starting=False, before_route=before_route)
             if save:
                 self._save(ve, [*self._configured(ve), ip])
 

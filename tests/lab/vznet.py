@@ -7,7 +7,7 @@ import contextlib
 import re
 import socket
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Callable
 
 from pyroute2 import IPRoute, NetlinkError
 
@@ -36,7 +36,9 @@ def neighbour_devices(hn: Box) -> list[str]:
     ]
 
 
-def net_add(hn: Box, ctid: str, addresses: Iterable[str], starting: bool) -> None:
+def net_add(
+    hn: Box, ctid: str, addresses: Iterable[str], starting: bool, before_route: Callable[[], object] | None = None
+) -> None:
     """Publish, announce and route each address, then note it in the veip file (emptied first at a start)."""
     veip = hn.path(f"{VEIP_DIR}/{ctid}")
     if starting:
@@ -47,6 +49,8 @@ def net_add(hn: Box, ctid: str, addresses: Iterable[str], starting: bool) -> Non
             for device in devices:
                 _proxy(ipr, "add", hn.index(device), address)
             announce(hn, devices, address)
+            if before_route:
+                before_route()
             _add_route(ipr, hn, address)
         with veip.open("a", encoding="ascii") as file:
             file.write(f"{address} ")

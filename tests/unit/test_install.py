@@ -134,3 +134,59 @@ def test_the_interpreter_s_path_is_quoted(root):
         path = root / "etc/vz/conf" / name
         assert "python='/opt/it'\\''s/python'\n" in path.read_text()
         assert path.stat().st_mode & 0o777 == 0o755
+
+
+WRAPPER = "usr/local/sbin/vzctl"
+
+
+def put_wrapper(root, asked=True):
+    return list(install.install(Paths(str(root)), "/opt/it's/python", asked))
+
+
+def test_the_wrapper_is_put_when_asked_for_and_refreshed_after_that(root):
+    before = tree(root)
+    assert put_wrapper(root, False) and not (root / WRAPPER).exists()
+    assert f"put {root}/{WRAPPER}" in put_wrapper(root)
+    assert (root / WRAPPER).stat().st_mode & 0o777 == 0o755
+    text = (root / WRAPPER).read_text()
+    assert "python='/opt/it'\\''s/python'\nreal='/usr/sbin/vzctl'\n" in text and "@" not in text.replace('"$@"', "")
+    assert put_wrapper(root) == put_wrapper(root, False) == []
+    (root / WRAPPER).write_text(text.replace("/opt/", "/old/"))
+    assert put_wrapper(root, False) == [f"put {root}/{WRAPPER}"]
+    assert (root / WRAPPER).read_text() == text
+    take(root)
+    assert tree(root) == before
+
+
+@pytest.mark.parametrize("theirs", ["file", "link", "link to ours", "directory"])
+def test_a_vzctl_of_others_in_its_place_stops_the_install(root, theirs):
+    path = root / WRAPPER
+    path.parent.mkdir(parents=True)
+    (root / "ours").write_text("#!/bin/sh\n# vzhooks vzctl wrapper\n")
+    if theirs == "file":
+        path.write_text("#!/bin/sh\n")
+    elif theirs == "directory":
+        path.mkdir()
+    else:
+        path.symlink_to(root / "ours" if theirs == "link to ours" else "/usr/sbin/vzctl")
+    before = tree(root)
+    with pytest.raises(HostError, match=f"{WRAPPER}: not ours; move it away, or leave out --vzctl-wrapper"):
+        put_wrapper(root)
+    assert tree(root) == before
+    put_wrapper(root, False)
+    take(root)
+    assert tree(root) == before
+
+
+def test_a_vzctl_that_replaced_the_wrapper_stays(root):
+    put_wrapper(root)
+    (root / WRAPPER).write_text("#!/bin/sh\n# mine\n")
+    take(root)
+    assert (root / WRAPPER).read_text() == "#!/bin/sh\n# mine\n"
+
+
+def test_a_wrapper_that_the_manifest_does_not_know_is_taken_away(root):
+    put_wrapper(root)
+    (root / "var/lib/vzhooks/installed.json").write_text("[]")
+    take(root)
+    assert not (root / WRAPPER).exists()

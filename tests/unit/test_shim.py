@@ -1,0 +1,39 @@
+"""The real vzctl is the next one on PATH that is no wrapper of ours."""
+
+import pytest
+
+from vzhooks import shim
+from vzhooks.errors import HostError
+from vzhooks.host import Paths
+
+OURS = "#!/bin/sh\n# vzhooks vzctl wrapper, made by\n"
+
+
+def put(path, text="#!/bin/sh\n", mode=0o755):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+    return str(path)
+
+
+def test_wrappers_and_what_cannot_be_run_are_passed_by(tmp_path):
+    put(tmp_path / "a/vzctl", OURS)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/vzctl").symlink_to(tmp_path / "a/vzctl")
+    put(tmp_path / "c/vzctl", mode=0o644)
+    (tmp_path / "d/vzctl").mkdir(parents=True)
+    wanted = put(tmp_path / "e/vzctl")
+    put(tmp_path / "f/vzctl")
+    search = ":".join(["", ".", "relative", *(str(tmp_path / f) for f in ("missing", *"abcdef"))])
+    assert shim.real(Paths(), search) == wanted
+
+
+def test_a_node_without_vzctl_is_refused_unless_the_wrapper_is_only_refreshed(tmp_path):
+    put(tmp_path / "vzctl", OURS)
+    with pytest.raises(HostError, match="none on PATH.*install vzctl, or leave out --vzctl-wrapper"):
+        shim.known(Paths(), str(tmp_path), True)
+    assert shim.known(Paths(), str(tmp_path), False) == "/usr/sbin/vzctl"
+
+
+def test_a_package_is_built_for_the_usual_place(tmp_path):
+    assert shim.real(Paths(str(tmp_path)), "") == "/usr/sbin/vzctl"

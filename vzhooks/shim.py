@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Make the vzctl wrapper: find the real vzctl, and tell it from a wrapper of ours."""
+
+from __future__ import annotations
+
+import os
+
+from vzhooks.errors import HostError
+from vzhooks.host import Paths
+
+MARK = b"# vzhooks vzctl wrapper"
+USUAL = "/usr/sbin/vzctl"
+"""Where both generations put it; taken for granted where a package is built and no vzctl is there."""
+
+
+def is_ours(path: str) -> bool:
+    """Tell whether a file, also by a link, is a wrapper of ours."""
+    try:
+        with open(path, "rb") as file:
+            return MARK in file.read(4096)
+    except OSError:
+        return False
+
+
+def real(paths: Paths, search: str) -> str:
+    """Return the path of the next vzctl on a search path that is none of ours.
+
+    Raises HostError where this node has none.
+    """
+    if paths.root:
+        return USUAL
+    for folder in [*search.split(os.pathsep), os.path.dirname(USUAL)]:
+        path = os.path.join(folder, "vzctl")
+        if os.path.isabs(path) and os.path.isfile(path) and os.access(path, os.X_OK) and not is_ours(path):
+            return path
+    raise HostError("vzctl: none on PATH, so there is nothing to wrap; install vzctl, or leave out --vzctl-wrapper")
+
+
+def text(template: bytes, python: str, vzctl: str) -> bytes:
+    """Return the wrapper for this interpreter and this vzctl."""
+    return template.replace(b"@PYTHON@", _quoted(python)).replace(b"@VZCTL@", _quoted(vzctl))
+
+
+def _quoted(path: str) -> bytes:
+    return os.fsencode(path.replace("'", "'\\''"))
+
+
+def wants(paths: Paths, asked: bool) -> bool:
+    """Tell whether an install puts the wrapper: asked to, or since it stands there already.
+
+    Raises HostError where a stranger's vzctl stands in its place.
+    """
+    there = os.path.lexists(paths.wrapper)
+    ours = there and not os.path.islink(paths.wrapper) and is_ours(paths.wrapper)
+    if asked and there and not ours:
+        raise HostError(f"{paths.wrapper}: not ours; move it away, or leave out --vzctl-wrapper")
+    return asked or ours
+
+
+def known(paths: Paths, search: str, asked: bool) -> str:
+    """Return the vzctl to wrap; one that is gone while the wrapper is only refreshed is looked for at each call."""
+    try:
+        return real(paths, search)
+    except HostError:
+        if asked:
+            raise
+        return USUAL
