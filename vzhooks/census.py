@@ -182,15 +182,17 @@ def _expect(after: dict[str, Record], judged: Collection[str], asked: Mapping[st
 
     What is routed meanwhile stays expected, with the uplink it was expected with, until vzctl is done.
     """
+    taken = {a for r in after.values() for a in r.addresses}
     for ctid, record in after.items():
-        had, held = record.addresses, record.expected
+        held = record.expected
         if ctid in asked:
             held = asked[ctid] if record.phase != STOPPING else None
-            held = held and Expected(held.uplink, tuple(a for a in held.addresses if a not in had), now)
+            held = held and Expected(held.uplink, tuple(a for a in held.addresses if a not in taken), now)
         elif held and ctid in judged and ctid not in evidence.locked and now - held.since >= EXPECT_GRACE_S:
             held = None
         coming = held.addresses if held else ()
-        after[ctid] = replace(record, addresses=tuple(a for a in had if a not in coming), expected=held)
+        kept = tuple(a for a in record.addresses if a not in coming)
+        after[ctid] = replace(record, addresses=kept, expected=held)
 
 
 def _expected(after: Mapping[str, Record]) -> tuple[Ve, ...]:

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.lab import ExampleNode
 from tests.lab.node import MACS
+from tests.lab.vzctl9 import Vzctl9
 from tests.lab.wire import neighbour, send_udp, who_has
-from tests.site import CLIENT, VE101
+from tests.site import CLIENT, VE101, Site
 
 CONF = "/etc/vz/conf/101.conf"
 WRAPPER = "/usr/local/sbin/vzctl"
@@ -314,6 +316,24 @@ def test_a_new_address_never_leaves_by_another_nic(every):
     every.leaves_by("101", "eth4", src=NEW)
     assert answers(every, NEW) == ["eth4"]
     every.settled()
+
+
+def test_a_new_address_on_openvz_9_never_leaves_by_another_nic():
+    with ExampleNode(0, generation=9) as node:
+        site = Site(node)
+        site.vzctl = Vzctl9(node)
+        site.ve("101", uplink="eth3")
+        wrapped = Wrapped(site)
+        site.vzhooks("resync")
+        with site.only_by("eth4", src=NEW), site.only_by("eth3", "eth4", src=VE101):
+            with wrapped.at_work("set", "101", "--ipadd", NEW, "--uplink", "eth4", "--save"):
+                probe(site)
+                assert site.vzctl.ipadd("101", NEW, save=True).rc == 0
+                probe(site)
+                wrapped.end()
+            probe(site)
+        site.leaves_by("101", "eth4", src=NEW)
+        site.settled()
 
 
 def test_neighbours_are_told_of_a_new_address(moved):
