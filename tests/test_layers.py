@@ -21,6 +21,7 @@ LAYERS = [
     {"announce", "doctor", "explain", "status"},
     {"assign", "follow", "install", "probe"},
     {"examine", "hook", "vzctl", "where"},
+    {"live"},
     {"cli", "commands"},
     {"__main__"},
 ]

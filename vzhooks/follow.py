@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from vzhooks import announce, ini, log, nft, reconcile
+from vzhooks import announce, host, ini, log, nft, reconcile
 from vzhooks.errors import VzhooksError
 from vzhooks.host import Paths
 from vzhooks.model import Element, family_of
@@ -23,6 +23,8 @@ from vzhooks.reconcile import Report, Request
 
 ROUTE_WAIT_S = 90.0
 """How long a started VE's route may take; vzctl 4 and OpenVZ 9 need 0.1 to 7 s."""
+UNLOCKED_WAIT_S = 30.0
+"""The same for an address given to a running VE by a vzctl that holds no lock."""
 REPEAT_S = (0.1, 0.3, 0.6, 1.0, 2.0)
 """Pauses before each announcement: several, since frames get lost and vzctl's own may come after."""
 
@@ -39,17 +41,48 @@ def after_mount(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
     detach(lambda: _follow(paths, ctid, addresses))
 
 
+def after_change(paths: Paths, ctid: str, added: frozenset[str]) -> None:
+    """Wait, in a process of its own, until vzctl is done with a running VE's addresses; then settle what they are."""
+    detach(lambda: _settle(paths, ctid, added))
+
+
+def _settle(paths: Paths, ctid: str, added: frozenset[str]) -> None:
+    from vzhooks.kernel import wait_for_route
+    held = host.is_locked(paths, ctid)  # not with --skiplock
+    deadline = time.monotonic() + (ROUTE_WAIT_S if held else UNLOCKED_WAIT_S)
+
+    def goes_on() -> bool:
+        return time.monotonic() < deadline and (not held or host.is_locked(paths, ctid))
+
+    came = False
+    while added and not came and goes_on():
+        came = wait_for_route(added, 0.5)
+    try:
+        if came:
+            _tell(paths, ctid, added)
+        while held and goes_on():
+            time.sleep(0.1)
+        if os.path.exists(paths.ves):
+            request = Request(ctids=frozenset({ctid}), expect={ctid: None}, wait_s=30.0)
+            reconcile.run(paths, ini.load_for_hook(paths)[0], request)
+    except VzhooksError as error:
+        log.say(f"after a change of addresses: VE {ctid}: {error}", quiet=True)
+
+
 def _follow(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
     from vzhooks.kernel import wait_for_route
     try:
-        settings = ini.load_for_hook(paths)[0]
-        request = Request(ctids=frozenset({ctid}), wait_s=30.0)
-        # Without our notes vzhooks was uninstalled meanwhile, and must not come back.
-        if not wait_for_route(addresses, ROUTE_WAIT_S) or not os.path.exists(paths.ves):
-            return
-        _repeat((), lambda: _places(reconcile.run(paths, settings, request), ctid), len(addresses))
+        if wait_for_route(addresses, ROUTE_WAIT_S):
+            _tell(paths, ctid, addresses)
     except VzhooksError as error:
         log.say(f"after mount: VE {ctid}: {error}", quiet=True)
+
+
+def _tell(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
+    """Publish and announce what is routed of a VE, now and some times more."""
+    settings, request = ini.load_for_hook(paths)[0], Request(ctids=frozenset({ctid}), wait_s=30.0)
+    if os.path.exists(paths.ves):  # without our notes vzhooks was uninstalled meanwhile, and must not come back
+        _repeat((), lambda: _places(reconcile.run(paths, settings, request), ctid), len(addresses))
 
 
 def _places(report: Report, ctid: str) -> list[tuple[str, str]]:

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What our override of OpenVZ 9's vz-netns_dev_add calls: a running VE gets or loses addresses.
+
+No action script runs for `vzctl set --ipadd` (libvzctl lib/veth.c), but this script does, before the
+address is published. The config is saved after it, so that what comes is known by its environment
+(lib/env_nsops.c): VEID, NETWORK_TYPE, IP_ADD and IP_DEL.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+
+from vzhooks import follow, host, ini, log, reconcile, records
+from vzhooks.census import may_have_uplink
+from vzhooks.errors import DONE, FAILED, VzhooksError
+from vzhooks.hook import LOCK_WAIT_S
+from vzhooks.host import Paths
+from vzhooks.reconcile import Report, Request
+from vzhooks.records import Expected
+from vzhooks.vzconf import VeConfig, addresses_in
+
+
+def main(environ: Mapping[str, str] = os.environ) -> int:
+    """Close the addresses before they are published; return 0, or 1 to refuse them. Never raises."""
+    paths, veid = Paths(), environ.get("VEID", "")
+    uplink = "?"
+    try:
+        ctid = host.check_ctid(veid)
+        uplink = _uplink(paths, ctid)
+        return _close(paths, ctid, uplink, addresses_in(environ.get("IP_ADD", "").split()))
+    except VzhooksError as error:
+        line = str(error)
+    except Exception as error:  # noqa: BLE001 - the hook's door: whatever it is, the operator reads one line
+        line = f"internal error: {error!r}; run `vzhooks resync` and report this line"
+    log.say(f"address: VE {veid}: {'refused: ' if uplink else ''}{line}", log.ERROR)
+    return FAILED if uplink else DONE
+
+
+def _uplink(paths: Paths, ctid: str) -> str:
+    """Return the uplink that the VE has now, which may be another than its config names."""
+    with suppress(VzhooksError):  # notes that cannot be read hinder no VE without uplink
+        if record := records.load_ves(paths.ves).get(ctid):
+            return record.uplink
+    config = host.read_config(paths, ctid)
+    return config.uplink if isinstance(config, VeConfig) else "?" if may_have_uplink(config) else ""
+
+
+def _close(paths: Paths, ctid: str, uplink: str, added: tuple[str, ...]) -> int:
+    settings, warnings = ini.load_for_hook(paths)
+    request = Request(ctids=frozenset({ctid}), expect={ctid: Expected(uplink, added)}, wait_s=LOCK_WAIT_S)
+    report = reconcile.run(paths, settings, request)
+    refusals = _refusals(report, ctid) if uplink and added else []
+    for text in [*warnings, *refusals]:
+        log.say(f"address: VE {ctid}: {text}", log.ERROR if refusals else log.WARNING)
+    if refusals:
+        reconcile.run(paths, settings, Request(ctids=frozenset({ctid}), expect={ctid: None}, wait_s=LOCK_WAIT_S))
+        return FAILED
+    follow.after_change(paths, ctid, frozenset(added))
+    return DONE
+
+
+def _refusals(report: Report, ctid: str) -> list[str]:
+    ours = [p.text for p in report.problems if p.refuses and p.ctid == ctid]
+    return [f"refused: {text}" for text in (*ours, *(f.text for f in report.failures if f.opens))]
