@@ -11,12 +11,14 @@ import subprocess
 import sys
 from contextlib import contextmanager, suppress
 
-from tests.lab import ExampleNode, Vzctl4
+from tests.lab import VE9, Box, ExampleNode, Vzctl4, Vzctl9
 from tests.lab.node import BEYOND, CLIENT
 from tests.lab.tap import Frame, Tap
+from tests.lab.ve9 import new_netif
 from tests.lab.wire import flush_neighbours, ping, send_udp
 
 NICS = ("eth0", "eth3", "eth4")
+BYSTANDER = "198"
 VE101, VE102, VE105 = "192.168.18.101", "192.168.18.102", "192.168.18.105"
 
 
@@ -34,7 +36,7 @@ class Site:
     """Hold the node, its vzctl, and what an administrator does there."""
 
     def __init__(self, node: ExampleNode) -> None:
-        self.node, self.vzctl = node, Vzctl4(node)
+        self.node, self.vzctl = node, Vzctl9(node) if node.generation == 9 else Vzctl4(node)
 
     def vzhooks(self, *args: str, rc: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Run a vzhooks command in the HN; fail the test unless it ends with `rc` (None: any)."""
@@ -71,11 +73,31 @@ class Site:
         """Return all rules, routes, proxy neighbours and nft tables, counters apart, whoever made them."""
         with self.node.hn.ipr() as ipr:
             rules = [repr(sorted(map(repr, m["attrs"]))) for f in (2, 10) for m in ipr.get_rules(family=f)]
+            names = {link["index"]: link.get("IFLA_IFNAME") for link in ipr.get_links()}  # a new veth has another index
             routes = [repr([m[k] for k in ("family", "dst_len", "src_len", "table", "type", "proto", "scope")]) + repr(
-                sorted(repr(a) for a in m["attrs"] if a[0] not in ("RTA_CACHEINFO",))) for m in ipr.get_routes()]
+                sorted(repr((key, names.get(value, value) if key == "RTA_OIF" else value))
+                       for key, value in m["attrs"] if key != "RTA_CACHEINFO")) for m in ipr.get_routes()]
             proxies = [repr(m["attrs"]) for m in ipr.neigh("dump", dump_filter=lambda m: True, family=0, flags=8)]
         return {"rules": "\n".join(rules), "routes": "\n".join(sorted(routes)), "proxies": "\n".join(sorted(proxies)),
                 "nft": self.hn("nft", "-s", "list", "ruleset")}
+
+    def side(self) -> Box:
+        """Return a box on the VEs' side that may send from any address, of a VE that runs or not."""
+        return self.node.venet if self.node.generation == 4 else self.node.ve(BYSTANDER).box
+
+    def take_any_source(self) -> None:
+        """Let an address send before it has its route; behind veths another VE, new each time, does so for it."""
+        device = "venet0" if self.node.generation == 4 else self._bystander().device
+        for where in ("all", device):
+            self.node.hn.sysctl(f"net/ipv4/conf/{where}/rp_filter", 0)
+
+    def _bystander(self) -> VE9:
+        """Start a VE with a NIC and no address that the node knows of."""
+        ve = self.node.create_ve(BYSTANDER, [], extra=f'NETIF="{new_netif(BYSTANDER, "venet0")}"')
+        self.vzctl.stop(BYSTANDER, skip_hooks=True)
+        assert self.vzctl.start(BYSTANDER, skip_hooks=True).rc == 0
+        ve.add_address("10.98.0.1")  # to ask by ARP, which nobody may do without any
+        return ve
 
     def ping(self, ctid: str, dst: str = CLIENT, count: int = 3, **more: object) -> int:
         """Ping from a VE; return the number of answers."""
@@ -119,9 +141,10 @@ class Site:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
-    def forget(self) -> None:
-        """Empty the client's neighbour cache."""
-        flush_neighbours(self.node.client)
+    def forget(self, *ctids: str) -> None:
+        """Empty the neighbour cache of the client, and of VEs: on OpenVZ 9 they too ask a second long in vain."""
+        for box in (self.node.client, *(self.node.ve(ctid).box for ctid in ctids)):
+            flush_neighbours(box)
 
 
 __all__ = ["BEYOND", "CLIENT", "NICS", "Site", "VE101", "VE102", "VE105"]

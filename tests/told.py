@@ -9,22 +9,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.lab.actions import ACTION_SCRIPT_FAILED, CONF_DIR
-from tests.lab.vzctl4 import environment
+from tests.lab.vzctl4 import Vzctl4
+from tests.lab.vzctl9 import Vzctl9
 from tests.site import Site
 
-VETO = f"Error executing mount script {CONF_DIR}/vps.mount"
+VETOES = [vzctl.complaint("mount", f"{CONF_DIR}/vps.mount") for vzctl in (Vzctl4, Vzctl9)]
 
 
 def one_line(stderr: str, *parts: str) -> None:
     """Assert that one clear line of ours, with these parts, is all that was said besides vzctl's own."""
-    lines = [line for line in stderr.splitlines() if line != VETO]
+    lines = [line for line in stderr.splitlines() if line not in VETOES]
     assert len(lines) == 1 and lines[0].startswith("vzhooks") and lines[0].isprintable(), stderr
     assert [part for part in parts if part not in lines[0]] == [], lines[0]
 
 
 def hook(site: Site, event: str, ctid: str = "101", **variables: str | None) -> subprocess.CompletedProcess[str]:
     """Run a hook script as vzctl does, for its own exit status; a variable of None is left out."""
-    env = {**dict(word.split("=", 1) for word in environment(ctid)), **variables}
+    env = {**site.vzctl.environment(ctid), **variables}
     return site.node.hn.run([f"{CONF_DIR}/vps.{event}"], env={k: v for k, v in env.items() if v is not None})
 
 
@@ -39,7 +40,8 @@ def hook_refuses(site: Site, ctid: str, *parts: str) -> None:
 def refused(site: Site, ctid: str, *parts: str) -> None:
     """Assert that vzctl's start is refused with one line, and that no note of it is left."""
     result = site.vzctl.start(ctid)
-    assert result.rc == ACTION_SCRIPT_FAILED and VETO in result.stderr, result
+    complaint = site.vzctl.complaint("mount", f"{CONF_DIR}/vps.mount")
+    assert result.rc == ACTION_SCRIPT_FAILED and complaint in result.stderr, result
     one_line(result.stderr, *parts)
     assert ctid not in records(site)
 

@@ -16,6 +16,7 @@ from tests.lab.ve9 import CONF_DIR, VE9, Netif, netifs_in, new_netif, register, 
 from tests.lab.vzctl4 import NO_PRIVATE, Pause
 
 SKIP, IN_USE, NETWORK_FAILED, START_FAILED = 39, 78, 136, 6
+FAILING = "Error on executing the {action} script {path}"
 OVERRIDES = "/usr/libexec/libvzctl/script.d"
 BASE = ["HOME=/", "TERM=linux", f"PATH={PATH}"]
 
@@ -150,7 +151,7 @@ class Run:
                 continue
             status = actions9.run(self.hn, [path], environment(self.ve.ctid), self._said)
             if status not in (0, SKIP):
-                raise Failed(ACTION_SCRIPT_FAILED, f"Error on executing the {action} script {path}")
+                raise Failed(ACTION_SCRIPT_FAILED, FAILING.format(action=action, path=path))
         return status
 
     def script(self, name: str, *arguments: str, **variables: str) -> int:

@@ -79,6 +79,11 @@ class VE:
         return self.box is not None
 
     @property
+    def device(self) -> str:
+        """Name the node's end of venet0."""
+        return "venet0"
+
+    @property
     def _nic(self) -> str:
         return f"ve{self.ctid}"[:15]
 

@@ -104,8 +104,11 @@ def with_netifs(text: str, nics: Sequence[Netif]) -> str:
 
 
 def write_config(hn: Box, ctid: str, addresses: Sequence[str], uplink: str | None = None, extra: str = "") -> None:
-    """Write a VE's config into its private area, and link it to where vzctl looks for it."""
-    hn.write(f"{PRIVATE_DIR}/{ctid}/ve.conf", config_text(ctid, addresses, uplink, extra))
+    """Write a VE's config into its private area, and link it to where vzctl looks for it; NICs it has stay."""
+    path = f"{PRIVATE_DIR}/{ctid}/ve.conf"
+    nics = netifs_in(hn.read(path)) if hn.exists(path) else []
+    text = config_text(ctid, addresses, uplink, extra)
+    hn.write(path, with_netifs(text, nics) if nics else text)
     register(hn, ctid)
 
 

@@ -190,6 +190,30 @@ class Vzctl4:
         assert result.rc == 0, result
         return ve
 
+    # -- what differs from the other generation ---------------------------------------------
+
+    veip_dir = VEIP_DIR
+
+    @staticmethod
+    def environment(ctid: str) -> dict[str, str]:
+        """Return the environment of an action script, each variable once."""
+        return dict(word.split("=", 1) for word in environment(ctid))
+
+    @staticmethod
+    def own_script(ctid: str, action: str) -> str:
+        """Tell where a VE's own action script is looked for."""
+        return f"{CONF_DIR}/{ctid}.{action}"
+
+    @staticmethod
+    def complaint(action: str, path: str) -> str:
+        """Say what vzctl says of an action script that fails."""
+        return f"Error executing {action} script {path}"
+
+    def sweep(self, ctid: str) -> None:
+        """Take away network and mount of a VE that died, without a hook."""
+        net_del(self.node.hn, ctid, self._published(ctid), stopping=True)
+        umount_fs(self.node.hn, ctid)
+
     # -- parts ------------------------------------------------------------------------------
 
     def _command(self, ctid: str, body: Callable[[VE, Streams], None]) -> Result:

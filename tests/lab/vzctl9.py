@@ -12,9 +12,9 @@ from tests.lab.actions import Failed, Result, Streams, command, is_mounted
 from tests.lab.actions9 import locked
 from tests.lab.hostfs import STOCK_SCRIPTS
 from tests.lab.node import ExampleNode
-from tests.lab.steps9 import Run
+from tests.lab.steps9 import FAILING, Run, environment
 from tests.lab.ve import addresses_in
-from tests.lab.ve9 import VE9, netifs_in, new_netif, with_addresses, with_netifs
+from tests.lab.ve9 import PRIVATE_DIR, VE9, netifs_in, new_netif, with_addresses, with_netifs
 from tests.lab.vzctl4 import NOT_MOUNTED, RUNNING, Pause
 
 
@@ -179,6 +179,29 @@ class Vzctl9:
         result = self.start(ctid)
         assert result.rc == 0, result
         return ve
+
+    # -- what differs from the other generation ---------------------------------------------
+
+    veip_dir = "/var/vz/veip"
+
+    @staticmethod
+    def environment(ctid: str) -> dict[str, str]:
+        """Return the environment of an action script."""
+        return dict(word.split("=", 1) for word in environment(ctid))
+
+    @staticmethod
+    def own_script(ctid: str, action: str) -> str:
+        """Tell where a VE's own action script is looked for."""
+        return f"{PRIVATE_DIR}/{ctid}/scripts/{action}"
+
+    @staticmethod
+    def complaint(action: str, path: str) -> str:
+        """Say what vzctl says of an action script that fails."""
+        return FAILING.format(action=action, path=path)
+
+    def sweep(self, ctid: str) -> None:
+        """Take away network and mount of a VE that died, without a hook."""
+        self._command(ctid, lambda run: run.end(skip_hooks=True))
 
     def _command(self, ctid: str, body: Callable[[Run], None]) -> Result:
         def locked_body(streams: Streams) -> None:

@@ -1,4 +1,4 @@
-"""The example node with vzhooks installed, for each rp_filter or for the default of EL."""
+"""The example node with vzhooks installed, of each generation, for each rp_filter or for the default of EL."""
 
 from contextlib import suppress
 
@@ -13,19 +13,39 @@ from tests.told import running  # noqa: E402
 FILES = ("/etc/vz/vzhooks.ini", "/var/lib/vzhooks/vzhooks.ini.good", "/etc/vz/conf/101.conf")
 
 
-@pytest.fixture(params=[0, 1, 2], ids=lambda n: f"rp_filter{n}")
+def pytest_generate_tests(metafunc):
+    """Run on both generations, or on those a test names; OpenVZ 9 takes every rp_filter for the core promises alone."""
+    marker = metafunc.definition.get_closest_marker("generation")
+    generations = marker.args if marker else (4, 9)
+    if "every" in metafunc.fixturenames:
+        core = metafunc.definition.get_closest_marker("core")
+        settings = [(r, g) for g in generations for r in ((0, 1, 2) if g == 4 or core else (1,))]
+        metafunc.parametrize("every", settings, indirect=True, ids=[f"vz{g}-rp_filter{r}" for r, g in settings])
+    for name, scope in (("site", None), ("bare", None), ("shared", "module")):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, generations, indirect=True, ids=[f"vz{g}" for g in generations], scope=scope)
+
+
+@pytest.fixture
 def every(request):
     """The node with each value of rp_filter."""
-    with ExampleNode(request.param) as node:
+    with ExampleNode(*request.param) as node:
         site = Site(node)
         site.install()
         yield site
 
 
 @pytest.fixture
-def site():
-    """The node with rp_filter 1, as EL has it."""
-    with ExampleNode(1) as node:
+def bare(request):
+    """The node before `vzhooks install`, with rp_filter 1, as EL has it."""
+    with ExampleNode(1, request.param) as node:
+        yield Site(node)
+
+
+@pytest.fixture
+def site(request):
+    """The node with rp_filter 1."""
+    with ExampleNode(1, request.param) as node:
         site = Site(node)
         site.install()
         yield site
@@ -34,12 +54,12 @@ def site():
 class Shared:
     """Lend one node, VE 102 running on it, to many tests; one that leaves it changed gets the next a new one."""
 
-    def __init__(self):
-        self.site = None
+    def __init__(self, generation):
+        self.site, self.generation = None, generation
 
     def lend(self):
         if self.site is None:
-            node = ExampleNode(1).__enter__()
+            node = ExampleNode(1, self.generation).__enter__()
             self.site = Site(node)
             self.site.install()
             running(self.site)
@@ -62,8 +82,8 @@ class Shared:
 
 
 @pytest.fixture(scope="module")
-def shared():
-    lender = Shared()
+def shared(request):
+    lender = Shared(request.param)
     yield lender
     lender.close()
 

@@ -15,6 +15,8 @@ from tests.told import goes_on, hook, hook_refuses, one_line, records, refused, 
 CONF, INI = "/etc/vz/conf/101.conf", "/etc/vz/vzhooks.ini"
 GOOD, TABLES = "/var/lib/vzhooks/vzhooks.ini.good", "/var/lib/vzhooks/tables.json"
 # VE 102 goes by eth4 with an ini and without.
+pytestmark = pytest.mark.generation(4)  # what is read and said is the same on both
+
 ETH4 = "[uplink:eth4]\n"
 ISP1 = "[uplink:isp1]\ndevice = eth3\n"
 SHELL = ("$(touch /x)", "`touch /x`", "eth3; touch /x", "'; touch /x; '", '"; touch /x; "', "../../eth3", "\x1b[31mred")

@@ -17,6 +17,8 @@ from vzhooks.host import Paths
 from vzhooks.ini import load_for_hook
 from vzhooks.reconcile import Request
 
+pytestmark = pytest.mark.generation(4)  # the steps of a run are the same on both
+
 VE101_6 = "fd00:18::101"
 OWN = ("192.168.18.10", "192.168.18.11", "192.168.18.12")
 VES_JSON, TABLES, HARDENING = "/run/vzhooks/ves.json", "/var/lib/vzhooks/tables.json", "/var/lib/vzhooks/harden.json"
@@ -60,17 +62,16 @@ def does(site, *events):
 def leaks_not(site, *nics):
     """Assert that what comes from VE 101's addresses, running or not, leaves by these NICs or not at all."""
     with Tap(site.node.hn, *NICS) as tap:
-        send_udp(site.node.venet, VE101, CLIENT, count=2)
-        send_udp(site.node.venet, VE101_6, CLIENT6, count=2)
+        send_udp(site.side(), VE101, CLIENT, count=2)
+        send_udp(site.side(), VE101_6, CLIENT6, count=2)
         assert [f for f in tap.find(outgoing=True, proto="udp") if f.nic not in nics] == []
 
 
 @pytest.fixture
 def loose(site):
-    """The node hardened, and taking any source on venet0: an address can send before it has its route."""
+    """The node hardened, and taking any source from the VEs' side."""
+    site.take_any_source()
     assert site.node.hn.call(cli.main, ["harden"]) == 0
-    for where in ("all", "venet0"):
-        site.node.hn.sysctl(f"net/ipv4/conf/{where}/rp_filter", 0)
     site.node.create_ve("101", [VE101, VE101_6], "eth3")
     return site
 

@@ -6,19 +6,13 @@ import sys
 
 import pytest
 
-from tests.lab import ExampleNode
-from tests.site import VE101, Site
+from tests.site import VE101
 from tests.told import hook, one_line, records, running, unhurt
+
+pytestmark = pytest.mark.generation(4)  # and of what vzctl gives and takes on both
 
 CONF = "/etc/vz/conf"
 ENV = {"VEID": "101", "VE_CONFFILE": f"{CONF}/101.conf"}
-
-
-@pytest.fixture
-def bare():
-    """The node before `vzhooks install`."""
-    with ExampleNode(1) as node:
-        yield Site(node)
 
 
 def run(site, command, **options):
@@ -86,6 +80,7 @@ def test_a_hook_works_with(busy, how):
     assert busy.state() == before
 
 
+@pytest.mark.generation(4, 9)
 @pytest.mark.parametrize("uplink, status", [("eth3", 0), ("eth9", 1), (None, 0)])
 def test_nothing_of_a_hook_keeps_a_descriptor_open(site, uplink, status):
     """vzctl reads a hook's output to its end, and leaks its log and others into it."""
@@ -160,6 +155,7 @@ def test_a_broken_vzhooks_leaves_running_ves_alone(site):
 # -- an administrator's own scripts -------------------------------------------------------------------
 
 
+@pytest.mark.generation(4, 9)
 def test_an_own_script_runs_once_with_what_vzctl_gives(bare):
     own_script(bare, "vps.mount")
     own_script(bare, "vps.umount")
@@ -171,6 +167,7 @@ def test_an_own_script_runs_once_with_what_vzctl_gives(bare):
     assert ran(bare)[1:] == [f"vps.umount.before-vzhooks 0 101 {CONF}/101.conf"]
 
 
+@pytest.mark.generation(4, 9)
 def test_an_own_script_s_veto_is_kept_and_ours_does_nothing(bare):
     own_script(bare, "vps.mount", "echo no >&2; exit 5")
     before = bare.state()
@@ -182,6 +179,7 @@ def test_an_own_script_s_veto_is_kept_and_ours_does_nothing(bare):
     assert (bare.state(), records(bare), len(ran(bare))) == (before, {}, 2)
 
 
+@pytest.mark.generation(4, 9)
 def test_a_failing_own_unmount_script_keeps_its_status_and_ours_still_removes(bare):
     own_script(bare, "vps.postumount", "exit 3")
     bare.install()

@@ -1,5 +1,7 @@
 """A VE's packets leave by its uplink: from vzctl's mount hook to the wire."""
 
+import pytest
+
 from tests.lab.node import BEYOND
 from tests.lab.tap import Tap
 from tests.lab.wire import ping
@@ -12,6 +14,7 @@ def test_without_uplinks_all_goes_by_the_first_nic(every):
     every.leaves_by("101", "eth0")
 
 
+@pytest.mark.core
 def test_each_ve_leaves_by_its_own_uplink(every):
     before = every.state()
     every.ve("101", uplink="eth3")
@@ -35,6 +38,7 @@ def test_an_unassigned_ve_is_left_as_it_was(every):
     assert every.ping("105") == 3
 
 
+@pytest.mark.core
 def test_traffic_between_ves_stays_on_the_node(every):
     every.ve("101", uplink="eth3")
     every.ve("102", uplink="eth4")
@@ -46,6 +50,7 @@ def test_traffic_between_ves_stays_on_the_node(every):
     assert not [f for f in tap.find(outgoing=True) if f.src in (VE101, VE102, VE105) and f.proto != "arp"]
 
 
+@pytest.mark.core
 def test_ves_and_the_node_reach_each_other(every):
     every.ve("101", uplink="eth3")
     every.ve("105")

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.lab import ExampleNode, Vzctl4, Vzctl9
+from tests.lab import ExampleNode
 from tests.lab.actions import ACTION_SCRIPT_FAILED
 from tests.lab.node import CLIENT6, MACS, NICS2
 from tests.lab.tap import Tap
@@ -19,7 +19,6 @@ STREAM_S = 0.01
 
 def site_on(node):
     site = Site(node)
-    site.vzctl = Vzctl9(node) if node.generation == 9 else Vzctl4(node)
     site.install()
     return site
 

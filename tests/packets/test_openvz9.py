@@ -7,7 +7,6 @@ import pytest
 from tests.lab import ExampleNode
 from tests.lab.node import MACS
 from tests.lab.ve9 import netifs_in, new_netif, with_netifs
-from tests.lab.vzctl9 import Vzctl9
 from tests.lab.wire import send_udp, who_has
 from tests.site import BEYOND, CLIENT, VE101, VE102, Site, unordered
 
@@ -20,7 +19,6 @@ def nine(request):
     """The node of OpenVZ 9, hardened already, so that the state before a VE is the state after it."""
     with ExampleNode(request.param, generation=9) as node:
         site = Site(node)
-        site.vzctl = Vzctl9(node)
         site.install()
         site.vzhooks("harden")
         yield site

@@ -5,6 +5,8 @@ import pytest
 from tests.lab.node import BEYOND, BEYOND6
 from tests.site import CLIENT, VE101, VE102
 
+pytestmark = pytest.mark.generation(4)
+
 
 def says(site, *args, rc=0):
     """Return the answer as a dictionary of its lines."""
@@ -20,6 +22,7 @@ def two(site):
     return site
 
 
+@pytest.mark.generation(4, 9)
 def test_each_kind_of_destination_is_explained(two):
     found = says(two, "101", BEYOND)
     assert found["rule"].startswith(f"from {VE101}/32 lookup ")
@@ -28,7 +31,7 @@ def test_each_kind_of_destination_is_explained(two):
     assert found["source"] == VE101
     assert "gateway 192.168.18.1" in found["why"]
     assert says(two, "101", CLIENT)["why"].endswith("on its own LAN")
-    assert says(two, "101", VE102)["device"] == "venet0"
+    assert says(two, "101", VE102)["device"] == two.node.ve("102").device
     assert "VE of this node" in says(two, "101", VE102)["why"]
     assert "address of this node" in says(two, "101", "192.168.18.10")["why"]
     assert says(two, "101", BEYOND6)["device"] == "eth3 via fd00:18::1"

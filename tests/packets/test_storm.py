@@ -14,6 +14,8 @@ from tests.lab.tap import Tap
 from tests.lab.wire import ping, send_udp
 from tests.site import CLIENT, NICS, is_carried, unordered
 
+pytestmark = pytest.mark.generation(4)
+
 RESYNCING = f"while :; do {sys.executable} -I -m vzhooks resync; done"
 
 
