@@ -9,6 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "vzhooks"
 # Each module may import those in its own line's layers or above; the doors come last.
 LAYERS = [
     {"__init__", "errors", "model", "lean"},
+    {"keys"},
     {"roles", "tables", "settings", "vzconf", "guard", "wrapper"},
     {"confedit", "harden", "messages", "sysctl", "uplinks"},
     {"policy"},
@@ -19,15 +20,16 @@ LAYERS = [
     {"apply"},
     {"reconcile", "log", "shim"},
     {"announce", "doctor", "explain", "status"},
-    {"assign", "follow", "install", "probe"},
-    {"examine", "hook", "vzctl", "where"},
+    {"assign", "chain", "commands", "follow", "manifest", "probe"},
+    {"completion", "manual"},
+    {"examine", "hook", "install", "vzctl", "where"},
     {"live"},
-    {"cli", "commands"},
+    {"cli"},
     {"__main__"},
 ]
 PURE = {"model", "errors", "roles", "tables", "settings", "vzconf", "guard", "policy", "census", "plan", "status",
-        "harden", "doctor", "messages", "uplinks", "confedit", "explain",
-        "wrapper"}
+        "harden", "doctor", "messages", "uplinks", "confedit", "explain", "wrapper", "keys", "commands", "completion",
+        "manual"}
 IO = {"os", "socket", "subprocess", "pyroute2", "fcntl", "time", "sys", "shutil", "syslog"}
 
 

@@ -2,7 +2,7 @@
 """Give every OpenVZ container its own way out of the hardware node.
 
 model, errors                   frozen values; what can go wrong, by whose fault
-settings, vzconf                text of the ini and of a VE's config -> values
+settings (keys), vzconf         text of the ini and of a VE's config -> values
 roles, uplinks, tables          which NIC is what; what an UPLINK means here; table numbers
 census, policy, harden, plan    who lives; what should be; the changes between
 guard, messages                 our nftables tables as text, rtnetlink messages as values, and back
@@ -10,10 +10,11 @@ host, records, ini              files, locks, our own notes about VEs
 kernel (lean), nft, sysctl      the only three doors to the kernel
 reconcile, apply                the one path: lock, read, decide, note down, carry out
 follow, announce, probe         what neighbours hear and are asked
-hook, cli (commands), status, doctor (examine), install    thin doors to it
+hook, cli (commands), status, doctor (examine)             thin doors to it
 vzctl (wrapper, spawn, shim)    what `vzctl set --uplink` does around the real vzctl
+install (chain, manifest), manual, completion              files put on a node, and taken away
 
-All above `host` is pure, as are status, doctor and wrapper; tests/test_layers.py holds that.
+All above `host` is pure, as are status, doctor, wrapper, manual and completion; tests/test_layers.py holds that.
 """
 
 __version__ = "0.1.0"

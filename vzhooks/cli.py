@@ -130,16 +130,22 @@ def _lines(problems: Iterable[Problem]) -> list[str]:
 def cmd_install(args: argparse.Namespace) -> int:
     """Put our files in place, keeping what stands there."""
     from vzhooks import install
-    for line in install.install(Paths(args.destdir), sys.executable, args.vzctl_wrapper):
-        print(line)
-    return DONE
+    return _done(args, install.install(Paths.below(args.destdir), args.python or sys.executable, args.vzctl_wrapper))
 
 
 def cmd_uninstall(args: argparse.Namespace) -> int:
     """Take our files and all of our state away again."""
     from vzhooks import install
-    for line in install.uninstall(Paths(args.destdir), args.force):
+    return _done(args, install.uninstall(Paths.below(args.destdir), args.force))
+
+
+def _done(args: argparse.Namespace, lines: Iterable[str]) -> int:
+    changed = False
+    for line in lines:
         print(line)
+        changed = True
+    if not changed:
+        print(f"vzhooks {args.command}: nothing to do", file=sys.stderr)
     return DONE
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from vzhooks import __version__
@@ -40,7 +41,7 @@ def _everyday(commands: Any) -> None:
     assign.add_argument("--save", action="store_true", help="write it into the VE's config as well")
 
     status = commands.add_parser("status", help="show each live VE's addresses, uplink, device and state")
-    status.add_argument("ctids", nargs="*", metavar="CTID")
+    status.add_argument("ctids", nargs="*", metavar="CTID", help="a VE's number or UUID; none: all that live")
     status.add_argument("--json", action="store_true", help="print one JSON object")
 
     route = commands.add_parser("route", help="ask the kernel where a VE's packet would go, and say why")
@@ -63,10 +64,68 @@ def _of_the_node(commands: Any) -> None:
     install.add_argument("--vzctl-wrapper", action="store_true",
                          help="also put a wrapper of vzctl, so that `vzctl set` takes --uplink")
     install.add_argument("--destdir", default="", metavar="D", help="install below this directory, for packagers")
+    install.add_argument("--python", default="", metavar="PATH", help="the python that will run it; default: this one")
 
     uninstall = commands.add_parser("uninstall", help="give back the state found before install")
     uninstall.add_argument("--force", action="store_true", help="even while VEs with an uplink run: they fall to main")
     uninstall.add_argument("--destdir", default="", metavar="D", help="uninstall from below this directory")
 
     hook = commands.add_parser("hook", help="what the hook scripts call")
-    hook.add_argument("name", choices=("mount", "umount", "postumount", "boot"))
+    hook.add_argument("name", choices=("mount", "umount", "postumount", "boot"), help="the event")
+
+
+@dataclass(frozen=True)
+class Argument:
+    """Hold one option or place of a command; no flags for a place, no metavar for a switch.
+
+    dest: what it is about, which tells what completes it.
+    """
+
+    dest: str
+    flags: tuple[str, ...]
+    metavar: str
+    help: str
+    choices: tuple[str, ...] = ()
+    many: bool = False
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Command:
+    """Hold one command with its arguments, the places in order."""
+
+    name: str
+    help: str
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True)
+class Outline:
+    """Hold the command line as values, for what is made of it: `top` is vzhooks itself."""
+
+    top: Command
+    epilog: str
+    commands: tuple[Command, ...]
+
+
+def outline() -> Outline:
+    """Return what `parser` takes."""
+    top = parser()
+    choices = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction))
+    helps = {action.dest: action.help or "" for action in choices._choices_actions}
+    commands = tuple(Command(name, helps.get(name, ""), _arguments(sub)) for name, sub in choices.choices.items())
+    return Outline(Command(top.prog, top.description or "", _arguments(top)), top.epilog or "", commands)
+
+
+def _arguments(parser: argparse.ArgumentParser) -> tuple[Argument, ...]:
+    return tuple(
+        Argument(action.dest, tuple(action.option_strings), _metavar(action), action.help or "",
+                 tuple(action.choices or ()), action.nargs == "*",
+                 action.required if action.option_strings else action.nargs != "*")
+        for action in parser._actions if not isinstance(action, argparse._SubParsersAction))
+
+
+def _metavar(action: argparse.Action) -> str:
+    if action.nargs == 0:
+        return ""
+    return str(action.metavar or ("|".join(action.choices) if action.choices else action.dest.upper()))

@@ -33,6 +33,15 @@ class Paths:
         except KeyError:
             raise AttributeError(name) from None
 
+    @classmethod
+    def below(cls, folder: str) -> Paths:
+        """Return the paths below a directory, "" or / for the node's own."""
+        return cls(os.path.abspath(folder).rstrip("/") if folder else "")
+
+    def all(self) -> frozenset[str]:
+        """Return every path there is."""
+        return frozenset(self.root + path for path in _PATHS.values())
+
 
 _PATHS = {
     "ini": "/etc/vz/vzhooks.ini",
@@ -55,6 +64,14 @@ _PATHS = {
     "ini_sample": "/etc/vz/vzhooks.ini.sample",
     "manifest": "/var/lib/vzhooks/installed.json",
     "wrapper": "/usr/local/sbin/vzctl",
+    "override9": "/usr/libexec/libvzctl/script.d/vz-netns_dev_add",
+    # In /usr/share, so that what a package puts and what `vzhooks install` puts is one file, never two;
+    # fish of Debian reads no other place. Of zsh's, Debian and EL have only this one in common.
+    "man8": "/usr/share/man/man8/vzhooks.8",
+    "man5": "/usr/share/man/man5/vzhooks.ini.5",
+    "bash": "/usr/share/bash-completion/completions/vzhooks",
+    "zsh": "/usr/local/share/zsh/site-functions/_vzhooks",
+    "fish": "/usr/share/fish/vendor_completions.d/vzhooks.fish",
 }
 
 
@@ -75,9 +92,18 @@ def lock(path: str, wait_s: float) -> Iterator[None]:
         raise HostError(f"{path}: {error.strerror}; vzhooks must run as root") from None
     try:
         _wait(handle, path, wait_s)
+        if not _is_file(path, handle):
+            raise LockBusy(f"{path}: vzhooks was uninstalled while this waited; start it again if that was not meant")
         yield
     finally:
         os.close(handle)
+
+
+def _is_file(path: str, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(handle))
+    except FileNotFoundError:
+        return False
 
 
 def _wait(handle: int, path: str, wait_s: float) -> None:

@@ -199,7 +199,7 @@ class Kernel:
         dev = self._names.get(m.get("RTA_OIF") or 0, "?") if m["type"] == RTN_UNICAST else ""
         return Route(family, table_of(m), dst, dev, m.get("RTA_GATEWAY") or "", m.get("RTA_PRIORITY") or 0)
 
-    def apply(self, op: Op) -> None:
+    def apply(self, op: Op, mark: int = PROTOCOL) -> None:
         """Carry out one op on a rule, route or proxy neighbour.
 
         One that is there (gone) already when it is to be added (deleted) counts as done.
@@ -207,7 +207,7 @@ class Kernel:
         """
         try:
             if isinstance(op.item, Proxy):
-                self._apply_proxy(op.verb, op.item)
+                self._apply_proxy(op.verb, op.item, mark)
             elif isinstance(op.item, Rule):
                 self._ip.rule("del" if op.verb == DELETE else "add", **rule_request(op.item))
             else:
@@ -217,9 +217,15 @@ class Kernel:
             if not _is_done(op, _errno(error)):
                 raise KernelError(f"{op.item}: {op.verb}: {os.strerror(_errno(error))}") from None
 
-    def _apply_proxy(self, verb: str, proxy: Proxy) -> None:
+    def _apply_proxy(self, verb: str, proxy: Proxy, mark: int) -> None:
         self._ip.neigh("del" if verb == DELETE else "add", family=FAMILIES[proxy.family], dst=proxy.address,
-                       ifindex=self._index(proxy.dev), flags=NTF_PROXY, protocol=PROTOCOL)
+                       ifindex=self._index(proxy.dev), flags=NTF_PROXY, protocol=mark)
+
+    def disown(self, proxies: Iterable[Proxy]) -> None:
+        """Take our mark off published addresses: each is made anew, since neighbour.c only ever replaces a mark."""
+        for proxy in proxies:
+            self.apply(Op(DELETE, proxy))
+            self.apply(Op(ADD, proxy), 0)
 
     def _index(self, dev: str) -> int:
         if dev not in self._indexes:

@@ -167,6 +167,17 @@ def _proxies(ways: Iterable[Way], facts: Facts) -> Iterable[Proxy]:
                 yield Proxy(family_of(address), address, nic.name)
 
 
+def published(facts: Facts, listed: Iterable[str] | None = None) -> frozenset[Proxy]:
+    """Return what vzctl publishes: live addresses, on each NIC that is up and has an address, or on those listed.
+
+    vzctl 4 (vps-functions, vzgetnetdev) does so before it makes the route, OpenVZ 9 (vz-functions)
+    after it, when our own may be there already.
+    """
+    nics = [n for n in facts.nics.values() if n.up and n.addresses and is_lan(n, facts.nics)]
+    return frozenset(Proxy(family_of(a), a, n.name) for n in nics for a in facts.local
+                     if listed is None or n.name in listed)
+
+
 def _local(ways: Iterable[Way], facts: Facts) -> frozenset[str]:
     own = {a for n in facts.nics.values() for a in n.owns}
     return facts.local.union(a for w in ways for a in w.ve.addresses) - own

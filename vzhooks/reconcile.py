@@ -19,7 +19,7 @@ from vzhooks.census import Event, Reading, may_have_uplink
 from vzhooks.errors import HostError, InputError, KernelError
 from vzhooks.harden import Outcome
 from vzhooks.host import Paths
-from vzhooks.model import Element, Problem, Rule, Sysctl
+from vzhooks.model import Element, Problem, Proxy, Rule, Sysctl
 from vzhooks.plan import DELETE, Op, Scope
 from vzhooks.policy import Facts, Wanted
 from vzhooks.records import Expected, Records
@@ -96,6 +96,8 @@ def require_support() -> None:
 
 def _configs(paths: Paths, request: Request) -> dict[str, Reading]:
     ctids = request.named
+    if request.empty:
+        return {}  # whatever they say
     if ctids is None:
         return host.read_configs(paths)
     # Without our notes (the first hook after boot, or they were lost) all VEs are judged by evidence.
@@ -152,7 +154,9 @@ class _Run:
         numbers, occupied = self._tables(facts, count, found)
         hard, current = self._harden(facts, count)
         wanted = self._wanted(facts, count, numbers, occupied, hard)
-        found |= self.kernel.proxies(wanted.items)
+        theirs, kept = self._vzctls(facts), self.kernel.proxies(wanted.items)
+        handed = {p for p in kept if p in theirs and p not in wanted.items}
+        found |= kept - handed
         found |= {Sysctl(s.key, current[s.key]) for s in hard.wanted}
         # The first use, and the end of the last, concern all VEs of the node.
         scope = self._scope(count) if found and wanted.items else plan.ALL
@@ -161,9 +165,18 @@ class _Run:
         if self.request.dry_run:
             return Report(ops, wanted.ways, problems, tables=numbers, facts=facts)
         self._save_node(numbers, hard)
-        _save(self.paths, self.known, count.records, self.request)
+        if not self.request.empty:
+            _save(self.paths, self.known, count.records, self.request)
         failures = tuple(apply(ops, self.kernel))
+        if self.request.empty:
+            self.kernel.disown(handed)
         return Report(ops, wanted.ways, problems, failures, numbers, _moved(ops, facts), facts)
+
+    def _vzctls(self, facts: Facts) -> frozenset[Proxy]:
+        """Return what vzctl publishes itself: it stays when we need it no more, even where we made it first."""
+        devices = host.node_value(self.paths, "NEIGHBOUR_DEVS")
+        listed = devices[len("list:"):].split() if devices.startswith("list:") else None
+        return policy.published(facts, listed)
 
     def _in_the_way(self, strangers: tuple[str, ...]) -> list[Problem]:
         """Return what others have among our priorities; raises KernelError for a first assigned VE."""
@@ -226,6 +239,8 @@ class _Run:
         return Scope(frozenset(mine - others))
 
     def _save_node(self, numbers: Mapping[str, int], hard: Outcome) -> None:
+        if self.request.empty:  # what is noted explains all until it is gone, and a full disk must not keep it
+            return _persist(self.paths.sysctl_d, "")
         kept = {**self._recorded, **numbers}
         if kept != self._recorded:
             records.save_tables(self.paths.tables, kept)

@@ -10,12 +10,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from vzhooks.errors import HostError
 from vzhooks.harden import Hardening
 
 STARTING, RUNNING, STOPPING = "starting", "running", "stopping"
+NEW = ".vzhooks-new"
+"""Ends the name of a file that is not whole yet: no program reads such a one, and no administrator's has it."""
 
 
 @dataclass(frozen=True)
@@ -128,18 +131,23 @@ def _save(path: str, data: dict) -> None:
     replace(path, json.dumps(data, indent=1) + "\n", 0o600)
 
 
-def replace(path: str, text: str, mode: int) -> None:
+def replace(path: str, text: str | bytes, mode: int) -> None:
     """Put text into a file in one step, making its directory (root only) where absent.
 
-    Raises HostError, the old file being as it was, where the disk or a right is missing.
+    The mode is exact, whatever the umask. Raises HostError, the old file being as it was and nothing
+    beside it, where the disk or a right is missing.
     """
-    temporary = f"{path}.new"
+    data, temporary = text.encode() if isinstance(text, str) else text, path + NEW
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise HostError(f"{path}: cannot be written ({error.strerror}); mend that and try again") from None
+        with suppress(OSError):
+            os.unlink(temporary)
+        how = "run vzhooks as root" if isinstance(error, PermissionError) else "mend that and try again"
+        raise HostError(f"{path}: cannot be written ({error.strerror}); {how}") from None

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vzhooks.errors import SettingsError
+from vzhooks.keys import NODE, UPLINK, Key
 from vzhooks.model import Uplink, family_of
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}")
@@ -23,8 +24,6 @@ DEVICE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@-]{0,14}")
 TAKEN_NAMES = ("none", "main", "block", "auto", "unreachable")
 KERNEL_TABLES = (0, 253, 254, 255)
 
-NODE_KEYS = ("unassigned", "reserved", "arp", "datapath", "on_error")
-UPLINK_KEYS = ("device", "gateway", "gateway6", "backup", "table")
 
 
 @dataclass(frozen=True)
@@ -77,14 +76,13 @@ def _read(text: str, where: str) -> configparser.ConfigParser:
 
 
 def _node(given: dict[str, str], where: str, names: tuple[str, ...]) -> dict[str, Any]:
-    _check_keys(given, NODE_KEYS, where)
-    return {
-        "unassigned": _unassigned(given.get("unassigned", "main"), f"{where} unassigned", names),
-        "reserved": _devices(given.get("reserved", ""), f"{where} reserved"),
-        "arp": _choice(given.get("arp", "auto"), f"{where} arp", ("auto", "off")),
-        "datapath": _choice(given.get("datapath", "rule"), f"{where} datapath", ("rule", "auto")),
-        "on_error": _choice(given.get("on_error", "refuse"), f"{where} on_error", ("refuse", "warn")),
-    }
+    _check_keys(given, NODE, where)
+    values = {name: given.get(name, key.default) for name, key in NODE.items()}
+    for name in values:
+        if NODE[name].choices:
+            _choice(values[name], f"{where} {name}", NODE[name].choices)
+    return {**values, "unassigned": _unassigned(values["unassigned"], f"{where} unassigned", names),
+            "reserved": _devices(values["reserved"], f"{where} reserved")}
 
 
 def _uplinks(ini: configparser.ConfigParser, where: str) -> tuple[dict[str, Uplink], dict[str, str]]:
@@ -110,22 +108,23 @@ def _uplink(name: str, given: dict[str, str], where: str, names: list) -> Uplink
     if not NAME.fullmatch(name) or name in TAKEN_NAMES:
         raise SettingsError(f"{where}: {name!r} cannot be an uplink's name; allowed: letters, digits, "
                             f"_ . : -, and none of {', '.join(TAKEN_NAMES)}")
-    _check_keys(given, UPLINK_KEYS, where)
-    backup = given.get("backup", "")
+    _check_keys(given, UPLINK, where)
+    values = {name: given.get(name, key.default) for name, key in UPLINK.items()}
+    backup = values["backup"]
     if backup and (backup == name or backup not in names):
         raise SettingsError(f"{where} backup = {backup}: no other uplink of this file; "
                             f"allowed: {', '.join(n for n in names if n != name) or 'nothing yet'}")
     return Uplink(
         name=name,
         device=_device(given.get("device", name), f"{where} device"),
-        gateway=_gateway(given.get("gateway", "auto"), f"{where} gateway", 4),
-        gateway6=_gateway(given.get("gateway6", "auto"), f"{where} gateway6", 6),
+        gateway=_gateway(values["gateway"], f"{where} gateway", 4),
+        gateway6=_gateway(values["gateway6"], f"{where} gateway6", 6),
         backup=backup,
-        table=_table(given.get("table", ""), f"{where} table"),
+        table=_table(values["table"], f"{where} table"),
     )
 
 
-def _check_keys(given: dict[str, str], allowed: tuple[str, ...], where: str) -> None:
+def _check_keys(given: dict[str, str], allowed: Mapping[str, Key], where: str) -> None:
     for key in given:
         if key not in allowed:
             raise SettingsError(f"{where} {key}: unknown key; allowed: {', '.join(allowed)}")
@@ -146,7 +145,7 @@ def _unassigned(value: str, where: str, names: tuple[str, ...]) -> str:
 
 def _device(value: str, where: str) -> str:
     if not DEVICE.fullmatch(value):
-        raise SettingsError(f"{where} = {value}: not a device's name; allowed: up to 15 letters, digits, _ . + @ -")
+        raise SettingsError(f"{where} = {value}: not a device's name; allowed: {UPLINK['device'].allowed}")
     return value
 
 
@@ -162,7 +161,8 @@ def _gateway(value: str, where: str, family: int) -> str:
     except ValueError:
         address = ""
     if not address or family_of(address) != family or not _usable(address):
-        raise SettingsError(f"{where} = {value}: not a gateway; allowed: an IPv{family} address, none, auto")
+        allowed = UPLINK["gateway" if family == 4 else "gateway6"].allowed
+        raise SettingsError(f"{where} = {value}: not a gateway; allowed: {allowed}")
     return address
 
 
@@ -175,7 +175,7 @@ def _table(value: str, where: str) -> int:
     if not value:
         return 0
     if not re.fullmatch(r"[0-9]{1,10}", value) or int(value) in KERNEL_TABLES or int(value) > 0xFFFFFFFF:
-        raise SettingsError(f"{where} = {value}: not a free table; allowed: 1 to 4294967295 but 253, 254, 255")
+        raise SettingsError(f"{where} = {value}: not a free table; allowed: {UPLINK['table'].allowed}")
     return int(value)
 
 

@@ -33,8 +33,18 @@ def test_what_is_no_ve_s_id_is_a_usage_error(capsys, command, ctid):
     assert said.out == "" and said.err[:-1].isprintable() and "`vzlist`" in said.err
 
 
-def test_an_install_below_a_directory_without_vzctl_is_refused(capsys, tmp_path):
-    assert cli.main(["install", "--destdir", str(tmp_path)]) == 1
-    said = capsys.readouterr()
-    assert said.out == "" and said.err.count("\n") == 1 and "is vzctl installed on this node?" in said.err
+def test_an_install_below_a_directory_and_its_uninstall_ask_nothing_of_this_machine(capsys, tmp_path):
+    below = ["--destdir", str(tmp_path / "new")]
+    assert cli.main(["install", *below]) == 0 and capsys.readouterr().err == ""
+    assert cli.main(["install", *below]) == 0
+    assert capsys.readouterr() == ("", "vzhooks install: nothing to do\n")
+    assert cli.main(["uninstall", *below]) == 0 and capsys.readouterr().err == ""
+    assert list((tmp_path / "new").iterdir()) == []
+    assert cli.main(["uninstall", *below]) == 0
+    assert capsys.readouterr() == ("", "vzhooks uninstall: nothing to do\n")
+
+
+def test_an_interpreter_without_an_absolute_path_is_a_usage_error(capsys, tmp_path):
+    assert cli.main(["install", "--destdir", str(tmp_path), "--python", "python3"]) == 2
+    assert "absolute path by --python" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

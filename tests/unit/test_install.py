@@ -1,10 +1,12 @@
 """Install adds to what stands there and uninstall gives exactly that back."""
 
+import json
 import os
+import signal
 
 import pytest
 
-from vzhooks import install
+from vzhooks import chain, install
 from vzhooks.errors import HostError
 from vzhooks.host import Paths
 
@@ -27,8 +29,8 @@ def tree(root):
     return found
 
 
-def put(root):
-    return list(install.install(Paths(str(root)), "/opt/it's/python"))
+def put(root, python="/opt/it's/python"):
+    return list(install.install(Paths(str(root)), python))
 
 
 def take(root):
@@ -136,6 +138,9 @@ def test_the_interpreter_s_path_is_quoted(root):
         assert path.stat().st_mode & 0o777 == 0o755
 
 
+# -- the vzctl wrapper ---------------------------------------------------------------------------------
+
+
 WRAPPER = "usr/local/sbin/vzctl"
 
 
@@ -190,3 +195,163 @@ def test_a_wrapper_that_the_manifest_does_not_know_is_taken_away(root):
     (root / "var/lib/vzhooks/installed.json").write_text("[]")
     take(root)
     assert not (root / WRAPPER).exists()
+
+
+# -- for packagers --------------------------------------------------------------------------------------
+
+
+def packed(root, umask):
+    before = os.umask(umask)
+    try:
+        put(root, "/usr/bin/python3")
+    finally:
+        os.umask(before)
+    return tree(root)
+
+
+def test_what_is_packed_depends_on_nothing_but_the_version(tmp_path):
+    one = packed(tmp_path / "one", 0o022)
+    assert packed(tmp_path / "and another", 0o077) == one
+    assert b"tmp_path" not in b"".join(c for _, c in one.values() if isinstance(c, bytes))
+    files = {name: mode & 0o7777 for name, (mode, content) in one.items() if isinstance(content, bytes)}
+    assert {n for n, mode in files.items() if mode != 0o644} == {
+        *(f"etc/vz/conf/{name}" for name in HOOKS), "var/lib/vzhooks/installed.json"}
+    folders = {name: mode & 0o7777 for name, (mode, content) in one.items() if content is None}
+    assert {name for name, mode in folders.items() if mode != 0o755} == {"var/lib/vzhooks"}
+    assert take(tmp_path / "one") and tree(tmp_path / "one") == {}
+
+
+def test_all_that_runs_names_the_interpreter_of_run_time(tmp_path):
+    put(tmp_path, '/opt/50% "q"/python')
+    assert b'ExecStart="/opt/50%% \\"q\\"/python" -I' in (
+        tmp_path / "etc/systemd/system/vzhooks-boot.service").read_bytes()
+    assert b"python='/opt/50% \"q\"/python'\n" in (tmp_path / "etc/vz/conf/vps.mount").read_bytes()
+
+
+def test_what_a_package_put_already_is_not_ours(root):
+    package = root.parent / "package"
+    put(package)
+    for name in ("usr/share/man/man8/vzhooks.8", "etc/systemd/system/vzhooks-boot.service"):
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_bytes((package / name).read_bytes())
+    before = tree(root)
+    assert [line for line in put(root) if line.startswith("left")] == []
+    take(root)
+    assert tree(root) == before
+
+
+# -- over an older version ------------------------------------------------------------------------------
+
+
+def as_older_version(root):
+    """Make an installation look like one of another version, with a file that we do not have any more."""
+    manifest = root / "var/lib/vzhooks/installed.json"
+    (root / "etc/vz/old.conf").write_text("old\n")
+    manifest.write_text(json.dumps([*json.loads(manifest.read_text()), "/etc/vz/old.conf"]))
+    for name in HOOKS:
+        path = root / "etc/vz/conf" / name
+        path.write_text(path.read_text().replace("status", "state"))
+    (root / "usr/share/man/man8/vzhooks.8").write_text("old\n")
+    (root / "usr/share/man/man5/vzhooks.ini.5").unlink()
+
+
+def test_an_older_version_is_refreshed_in_place(root):
+    own(root)
+    before = tree(root)
+    put(root)
+    new = tree(root)
+    as_older_version(root)
+    lines = put(root)
+    assert f"removed {root}/etc/vz/old.conf: of an older version" in lines
+    assert not any("kept" in line for line in lines)
+    manifest = "var/lib/vzhooks/installed.json"
+    assert json.loads(tree(root)[manifest][1]) == json.loads(new[manifest][1])
+    assert tree(root) == new
+    take(root)
+    assert tree(root) == before
+
+
+def test_another_version_s_copy_of_our_script_is_not_chained(root):
+    put(root)
+    text = (root / "etc/vz/conf/vps.mount").read_text()
+    take(root)
+    own(root, text=text.replace("status", "state"), mode=0o755)
+    put(root)
+    assert (root / "etc/vz/conf/vps.mount").read_text() == text
+    assert not (root / "etc/vz/conf/vps.mount.before-vzhooks").exists()
+
+
+def test_a_script_that_only_mentions_us_is_an_administrator_s(root):
+    own(root, text="#!/bin/sh\n# see also:\n# vzhooks hook script for vzctl\n")
+    before = tree(root)
+    put(root)
+    assert (root / "etc/vz/conf/vps.mount.before-vzhooks").exists()
+    take(root)
+    assert tree(root) == before
+
+
+def test_a_package_that_puts_the_kept_script_back_is_no_hindrance(root):
+    """Its upgrade overwrites ours with the very script that ours runs."""
+    own(root)
+    before = tree(root)
+    put(root)
+    new = tree(root)
+    (root / "etc/vz/conf/vps.mount").unlink()
+    own(root)
+    assert "replaced by somebody" in chain.wrong(Paths(str(root)))[f"{root}/etc/vz/conf/vps.mount"]
+    put(root)
+    assert tree(root) == new
+    take(root)
+    assert tree(root) == before
+
+
+# -- cut short ------------------------------------------------------------------------------------------
+
+
+CHANGES = ("open", "replace", "mkdir", "symlink", "link", "unlink", "rmdir", "chmod", "fchmod")
+
+
+def dies(act, root, steps):
+    """Tell whether a process that is killed before its change number `steps` had still more to do."""
+    child = os.fork()
+    if not child:
+        left = [steps]
+
+        def limited(change):
+            def step(*args, **more):
+                if not left[0]:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                left[0] -= 1
+                return change(*args, **more)
+            return step
+        for name in CHANGES:
+            setattr(os, name, limited(getattr(os, name)))
+        act(root)
+        os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["fresh", "upgrade"])
+@pytest.mark.parametrize("act", [put, take])
+def test_a_crash_at_any_step_is_mended_by_the_next_install_or_uninstall(tmp_path, act, older):
+    """And at each of them vzctl finds a script under the name it calls, the administrator's or ours."""
+    steps, died = 0, True
+    while died:
+        root = tmp_path / str(steps)
+        (root / "etc/vz/conf").mkdir(parents=True)
+        (root / "var/lib").mkdir(parents=True)
+        own(root)
+        before = tree(root)
+        if older or act is take:
+            put(root)
+            as_older_version(root)
+        died = dies(act, root, steps)
+        text = (root / "etc/vz/conf/vps.mount").read_bytes()
+        assert text == b"#!/bin/sh\nexit 5\n" or (root / "etc/vz/conf/vps.mount.before-vzhooks").exists()
+        if steps % 2:
+            put(root)
+            assert put(root) == []
+        take(root)
+        assert tree(root) == before, steps
+        steps += 1
+    assert steps > 20

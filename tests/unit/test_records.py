@@ -45,7 +45,7 @@ def test_a_directory_in_a_note_s_place_is_an_error(tmp_path, load):
 def test_a_save_that_fails_keeps_the_old_note(tmp_path):
     path = tmp_path / "ves.json"
     records.save_ves(str(path), VES)
-    (tmp_path / "ves.json.new").mkdir()
+    (tmp_path / "ves.json.vzhooks-new").mkdir()
     with pytest.raises(HostError, match="ves.json: cannot be written .Is a directory.; mend that"):
         records.save_ves(str(path), {})
     assert records.load_ves(str(path)) == VES

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The keys of the ini: the one source of what `settings` takes, of the sample and of vzhooks.ini(5). Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Key:
+    """Describe one key: its default as the ini would have it, what is allowed, what it is for.
+
+    choices: all values there are, where they can be counted; unset: in words what holds without the
+    key, where no value says it; example: what the sample shows in place of the default.
+    """
+
+    name: str
+    default: str
+    text: str
+    allowed: str = ""
+    choices: tuple[str, ...] = ()
+    unset: str = ""
+    example: str = ""
+
+
+def _table(*keys: Key) -> dict[str, Key]:
+    return {key.name: key for key in keys}
+
+
+NODE = _table(
+    Key("unassigned", "main", "VEs without UPLINK: main (left as they were), block (cut off), or the name of an "
+        "uplink.", "main, block, or the name of an uplink"),
+    Key("reserved", "", "Devices no VE packet may ever leave by, e.g. eth0. Stronger than unassigned = main.",
+        "names of devices, with blanks or commas between", unset="none"),
+    Key("arp", "auto", "Hardening of the node's own ARP at first use: auto, or off.", choices=("auto", "off")),
+    Key("datapath", "rule", "How packets find their uplink: rule (one ip rule a VE address), or auto.",
+        choices=("rule", "auto")),
+    Key("on_error", "refuse", "A VE that names an uplink which does not exist or is reserved: refuse (its start "
+        "fails), or warn (it starts cut off, and never leaves by main).", choices=("refuse", "warn")),
+)
+UPLINK = _table(
+    Key("device", "", "The NIC; by default the uplink's own name. Name the bridge or bond, not its member.",
+        "up to 15 letters, digits, _ . + @ -", unset="the uplink's own name", example="eth3"),
+    Key("gateway", "auto", "An address; none (point to point, or LAN only); auto: the node's known gateway that is "
+        "reachable on this device's networks.", "an IPv4 address, none, auto", example="192.168.18.1"),
+    Key("gateway6", "auto", "The same for IPv6.", "an IPv6 address, none, auto"),
+    Key("backup", "", "Used while this uplink is down. Without it the VE is cut off meanwhile.",
+        "the name of another uplink of this file", unset="none", example="isp2"),
+    Key("table", "", "The routing table; by default a number that follows from the name and stays.",
+        "1 to 4294967295 but 253, 254, 255", unset="a number of its own", example="1003"),
+)

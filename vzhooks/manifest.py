@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Note which files and directories we make, before making them, so that uninstall removes those and no others.
+
+Paths are noted as the node sees them, so that what is packed below a directory says nothing of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+
+from vzhooks.errors import HostError
+from vzhooks.host import Paths
+from vzhooks.records import NEW, replace
+
+
+class Manifest:
+    """Hold what we made on a node, or below the root of `paths`."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.root, self.path = paths.root, paths.manifest
+        try:
+            with open(self.path, encoding="utf-8") as file:
+                self.made = [os.fspath(path) for path in _a_list(json.load(file))]
+        except FileNotFoundError:
+            self.made = []
+        except PermissionError:
+            raise HostError(f"{self.path}: cannot be read; vzhooks must run as root") from None
+        except (OSError, ValueError, TypeError) as error:
+            raise HostError(f"{self.path}: cannot be read ({error}); remove it and install again") from None
+
+    def claim(self, files: Collection[str], folders: Collection[str] = ()) -> None:
+        """Note as ours, on the disk, those of these files that are not there, and the directories missing.
+
+        A crash after that leaves nothing of ours unknown to uninstall. Our own note comes first, to be
+        removed last.
+        """
+        absent = [p for p in (self.path, *files) if not os.path.lexists(p)]
+        new = [q for p in absent for q in (*self._missing(os.path.dirname(p)), p)]
+        new += [q for folder in folders for q in self._missing(folder)]
+        made = list(dict.fromkeys([*self.made, *(p[len(self.root):] for p in new)]))
+        if made != self.made or not os.path.exists(self.path):
+            self.made = made
+            self.folder(os.path.dirname(self.path), 0o700)
+            self._save()
+
+    def write(self, path: str, data: bytes) -> Iterator[str]:
+        """Put a file of ours, unless a stranger's stands there."""
+        if not self._is_ours(path):
+            if not os.path.isfile(path) or _bytes(path) != data:
+                yield f"left {path}: it was there before"
+        elif os.path.islink(path) or not os.path.exists(path) or _bytes(path) != data:
+            self.folder(os.path.dirname(path))
+            replace(path, data, 0o644)
+            yield f"put {path}"
+
+    def link(self, path: str, target: str) -> Iterator[str]:
+        """Put a symbolic link, unless something stands there."""
+        if not os.path.lexists(path):
+            self.folder(os.path.dirname(path))
+            os.symlink(target, path)
+            yield f"put {path}"
+
+    def folder(self, path: str, mode: int = 0o755) -> None:
+        """Make a directory and those above it; modes are exact, whatever the umask."""
+        if self.root:
+            os.makedirs(self.root, exist_ok=True)
+        for folder in self._missing(path):
+            os.mkdir(folder, 0o700)
+            os.chmod(folder, mode if folder == path else 0o755)
+
+    def _missing(self, folder: str) -> list[str]:
+        """Return a directory and those above it, below the root, that are not there; the highest first."""
+        missing: list[str] = []
+        while folder != self.root and not os.path.isdir(folder):
+            missing.insert(0, folder)
+            folder = os.path.dirname(folder)
+        return missing
+
+    def _is_ours(self, path: str) -> bool:
+        return path[len(self.root):] in self.made
+
+    def drop(self, known: Collection[str]) -> Iterator[str]:
+        """Remove the files that an older version made and this one does not know."""
+        old = [p for p in self.made if self.root + p not in known and not os.path.isdir(self.root + p)]
+        for path in old:
+            with suppress(FileNotFoundError):
+                os.unlink(self.root + path)
+                yield f"removed {self.root + path}: of an older version"
+        if old:
+            self.made = [p for p in self.made if p not in old]
+            self._save()
+
+    def _save(self) -> None:
+        replace(self.path, json.dumps(self.made, indent=1) + "\n", 0o600)
+
+    def remove(self) -> Iterator[str]:
+        """Remove what was made, the last first; a directory in use by others stays."""
+        for path in (self.root + p for p in reversed(self.made)):
+            with suppress(OSError):
+                os.unlink(path + NEW)  # of an install that was cut short
+            try:
+                os.rmdir(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
+                yield f"removed {path}"
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                if path != os.path.dirname(self.path):
+                    yield f"left {path}: {error.strerror}"
+        with suppress(OSError):  # of an install or an uninstall cut short when nothing was noted
+            if os.path.exists(self.path + NEW):
+                os.unlink(self.path + NEW)
+            os.rmdir(os.path.dirname(self.path))
+
+
+def _a_list(data: object) -> list:
+    if not isinstance(data, list):
+        raise ValueError("no list of files")
+    return data
+
+
+def _bytes(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
