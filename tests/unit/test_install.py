@@ -335,7 +335,7 @@ def dies(act, root, steps):
 @pytest.mark.parametrize("act", [put, take])
 def test_a_crash_at_any_step_is_mended_by_the_next_install_or_uninstall(tmp_path, act, older):
     """And at each of them vzctl finds a script under the name it calls, the administrator's or ours."""
-    steps, died = 0, True
+    steps, died, stride = 0, True, 1 if act is put and not older else 3
     while died:
         root = tmp_path / str(steps)
         (root / "etc/vz/conf").mkdir(parents=True)
@@ -353,5 +353,5 @@ def test_a_crash_at_any_step_is_mended_by_the_next_install_or_uninstall(tmp_path
             assert put(root) == []
         take(root)
         assert tree(root) == before, steps
-        steps += 1
+        steps += stride
     assert steps > 20
