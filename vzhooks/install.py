@@ -46,12 +46,14 @@ def install(paths: Paths, python: str) -> Iterator[str]:
 def _install(paths: Paths, python: str) -> Iterator[str]:
     made, files = Manifest(paths), _files(paths, python)
     scripts = {path: _script(os.path.basename(path), python) for path in chain.names(paths)}
-    # harden and its like write there; a directory they would have to make is to be known as ours.
-    made.claim([*files, paths.boot_want], [paths.conf_dir, *([] if paths.root else [os.path.dirname(paths.sysctl_d)])])
+    # `vzhooks harden` writes to sysctl.d later, which is then known as ours where it was missing.
+    folders = [paths.conf_dir, *([] if paths.root else [os.path.dirname(paths.sysctl_d)])]
+    made.claim([*files, paths.boot_want], folders)
     for path, data in files.items():
         yield from made.write(path, data)
     yield from made.link(paths.boot_want, "../vzhooks-boot.service")
-    made.folder(paths.conf_dir)
+    for folder in folders:
+        made.folder(folder)
     for path, script in scripts.items():
         yield from chain.put(path, script)
     yield from made.drop(paths.all())
@@ -102,7 +104,7 @@ def uninstall(paths: Paths, force: bool) -> Iterator[str]:
 
     Raises HostError, nothing being changed, while VEs with an uplink run and `force` is not given.
     """
-    made = Manifest(paths)
+    made, notes = Manifest(paths), _notes(paths)
     if not paths.root:
         _refuse_while_needed(paths, force)
     try:
@@ -111,8 +113,9 @@ def uninstall(paths: Paths, force: bool) -> Iterator[str]:
         if not paths.root:
             yield from _empty_kernel(paths)
         yield from made.remove()
-        if not paths.root:
-            yield from _remove_notes(paths)
+        for folder, held in notes.items():
+            shutil.rmtree(folder, ignore_errors=True)
+            yield from [f"removed {folder}"] if held else []
     except OSError as error:
         raise HostError(f"{error.filename}: {error.strerror}; mend that, and uninstall as root") from None
 
@@ -142,9 +145,8 @@ def _empty_kernel(paths: Paths) -> Iterator[str]:
         yield f"removed {len(report.ops)} rules, routes, guard entries and settings"
 
 
-def _remove_notes(paths: Paths) -> Iterator[str]:
-    for folder in (os.path.dirname(paths.tables), os.path.dirname(paths.ves)):
-        held = os.path.isdir(folder) and set(os.listdir(folder)) - {os.path.basename(paths.lock)}
-        shutil.rmtree(folder, ignore_errors=True)
-        if held:
-            yield f"removed {folder}"
+def _notes(paths: Paths) -> dict[str, bool]:
+    """Return the directories of our notes, and whether anything but the lock is in them."""
+    folders = [] if paths.root else [os.path.dirname(paths.tables), os.path.dirname(paths.ves)]
+    lock = {os.path.basename(paths.lock)}
+    return {folder: os.path.isdir(folder) and bool(set(os.listdir(folder)) - lock) for folder in folders}

@@ -132,14 +132,14 @@ def _save(path: str, data: dict) -> None:
 
 
 def replace(path: str, text: str | bytes, mode: int) -> None:
-    """Put text into a file in one step, making its directory (root only) where absent.
+    """Put text into a file in one step, making its directory where absent: root's only, as the file is, or open.
 
     The mode is exact, whatever the umask. Raises HostError, the old file being as it was and nothing
     beside it, where the disk or a right is missing.
     """
     data, temporary = text.encode() if isinstance(text, str) else text, path + NEW
     try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        os.makedirs(os.path.dirname(path), mode=0o700 if mode == 0o600 else 0o755, exist_ok=True)
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             os.fchmod(file.fileno(), mode)
             file.write(data)

@@ -19,7 +19,8 @@ SYSTEM = (
     "/etc/systemd/network",
     "/etc/systemd/networkd.conf.d",
     "/etc/systemd/system",
-    "/usr/local/sbin",
+    "/usr/local",
+    "/usr/share",
     "/var/log",
 )
 EMPTY = ("/etc/vz", "/var/lib/vzhooks", "/run/vzhooks", "/vz")
@@ -32,6 +33,8 @@ DIRECTORIES_OF = {
 }
 STOCK_SCRIPTS = "/usr/libexec/libvzctl/scripts"
 HERE = os.path.dirname(os.path.abspath(__file__))
+UPPER = "/.lab"
+"""Shows, below etc-upper and its like, what the node has written over the machine's own files."""
 VZ_CONF = """\
 ## Global parameters
 VIRTUOZZO=yes
@@ -77,6 +80,8 @@ def build(generation: int = 4) -> None:
     ns.mount("lab", "/sys/root", "tmpfs", 0, "mode=755")
     for name in os.listdir("/"):
         _carry_over(name, generation)
+    os.mkdir(f"/sys/root{UPPER}")
+    ns.mount("/sys", f"/sys/root{UPPER}", None, ns.MS_BIND)
     os.chdir("/sys/root")
     ns.mount("/sys/root", "/", None, ns.MS_MOVE)
     os.chroot(".")
