@@ -39,8 +39,7 @@ def install(paths: Paths, python: str) -> Iterator[str]:
             yield line
     except OSError as error:
         raise HostError(f"{error.filename}: {error.strerror}; mend that, and install as root") from None
-    finally:
-        yield from () if paths.root else _hints(paths, lines)
+    yield from () if paths.root else _hints(paths, lines)
 
 
 def _install(paths: Paths, python: str) -> Iterator[str]:
@@ -62,9 +61,11 @@ def _install(paths: Paths, python: str) -> Iterator[str]:
 def _files(paths: Paths, python: str) -> dict[str, bytes]:
     outline = commands.outline()
     unit = python.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")  # systemd.service(5)
+    # Its content is this node's own, so no package has it.
+    names = {} if paths.root else {paths.rt_tables: tables.table_names(records.load_tables(paths.tables)).encode()}
     return {
+        **names,
         paths.ini_sample: _data("conf", "vzhooks.ini"),
-        paths.rt_tables: tables.table_names(records.load_tables(paths.tables)).encode(),
         paths.rt_protos: f"{PROTOCOL} vzhooks\n".encode(),
         paths.boot_unit: _data("conf", "vzhooks-boot.service").replace(b"@PYTHON@", os.fsencode(unit)),
         paths.networkd: _data("conf", "networkd.conf"),
