@@ -8,6 +8,7 @@ import pytest
 from tests.found import differs, everything, fresh
 from tests.lab import ExampleNode
 from tests.lab.node import CLIENT6
+from tests.lab.vzctl9 import Vzctl9
 from tests.packets.test_hook_scripts import AS_NOBODY, open_to_all
 from tests.site import VE101, VE102, Site
 from tests.told import one_line
@@ -127,6 +128,30 @@ def test_an_entry_that_we_made_before_vzctl_did_stays_with_a_running_ve(bare):
     bare.vzhooks("set", "101", "--uplink", "isp2")
     bare.vzhooks("uninstall", "--force")
     assert f"{published} \n" in bare.hn("ip", "neigh", "show", "proxy")
+
+
+def published(site):
+    return sorted((site.hn("ip", "neigh", "show", "proxy") + site.hn("ip", "-6", "neigh", "show", "proxy")).splitlines())
+
+
+def test_on_openvz_9_a_running_ve_stays_published_as_without_us():
+    with ExampleNode(1, generation=9) as node:
+        site = Site(node)
+        site.vzctl = Vzctl9(node)
+        node.create_ve("101", [VE101, VE101_6])
+        assert site.vzctl.start("101").rc == 0
+        found = published(site)
+        assert f"{VE101} dev eth3 proxy " in found
+        assert site.vzctl.stop("101").rc == 0
+        site.vzhooks("install")
+        site.vzhooks("set", "101", "--uplink", "eth3", "--save")
+        assert site.vzctl.start("101").rc == 0
+        site.leaves_by("101", "eth3")
+        site.vzhooks("set", "101", "--uplink", "eth4")
+        site.leaves_by("101", "eth4")
+        site.end_announcers()
+        site.vzhooks("uninstall", "--force")
+        assert published(site) == found
 
 
 def test_our_own_entry_on_a_nic_that_vzctl_leaves_out_goes(bare):
