@@ -22,8 +22,9 @@ KEPT = ".before-vzhooks"
 
 
 def names(paths: Paths) -> list[str]:
-    """Return the paths of the hook scripts."""
-    return [os.path.join(paths.conf_dir, name) for name in HOOKS]
+    """Return the paths of the hook scripts: on a node of OpenVZ 9 also what stands in for one of its own."""
+    nine = not paths.root and os.path.isdir(os.path.dirname(os.path.dirname(paths.override9)))
+    return [*(os.path.join(paths.conf_dir, name) for name in HOOKS), *([paths.override9] if nine else [])]
 
 
 def put(path: str, script: bytes) -> Iterator[str]:

@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Collection, Iterator
 
-from vzhooks import __version__, chain, commands, completion, ini, manual, reconcile, records, tables
+from vzhooks import __version__, chain, commands, completion, ini, manual, reconcile, records, shim, tables
 from vzhooks.errors import HostError, SettingsError, UsageError
 from vzhooks.harden import OFF
 from vzhooks.host import Paths
@@ -22,11 +22,12 @@ from vzhooks.reconcile import Request
 from vzhooks.settings import Settings
 
 
-def install(paths: Paths, python: str) -> Iterator[str]:
+def install(paths: Paths, python: str, wrapper: bool = False) -> Iterator[str]:
     """Put our files in place, and the hook scripts last; yield a line for each change.
 
+    wrapper: the one of vzctl as well; one that is there already is kept up to date in any case.
     Below a root (for packagers) it asks nothing of this machine. Over an older version it refreshes
-    what that one put. Raises HostError where a file cannot be written or a kept script is in the way.
+    what that one put. Raises HostError where a file cannot be written or somebody's file is in the way.
     """
     if not paths.root and not os.path.isdir(paths.conf_dir):
         raise HostError(f"{paths.conf_dir}: not there; is vzctl installed on this node?")
@@ -34,7 +35,7 @@ def install(paths: Paths, python: str) -> Iterator[str]:
         raise UsageError(f"{python!r} cannot be the interpreter; give its absolute path by --python")
     lines: list[str] = []
     try:
-        for line in _install(paths, python):
+        for line in _install(paths, python, wrapper):
             lines.append(line)
             yield line
     except OSError as error:
@@ -42,20 +43,31 @@ def install(paths: Paths, python: str) -> Iterator[str]:
     yield from () if paths.root else _hints(paths, lines)
 
 
-def _install(paths: Paths, python: str) -> Iterator[str]:
+def _install(paths: Paths, python: str, wrapper: bool) -> Iterator[str]:
+    shim_text = _shim(paths, python, wrapper)
     made, files = Manifest(paths), _files(paths, python)
     scripts = {path: _script(os.path.basename(path), python) for path in chain.names(paths)}
     # `vzhooks harden` writes to sysctl.d later, which is then known as ours where it was missing.
-    folders = [paths.conf_dir, *([] if paths.root else [os.path.dirname(paths.sysctl_d)])]
-    made.claim([*files, paths.boot_want], folders)
+    folders = [os.path.dirname(path) for path in (*scripts, *([] if paths.root else [paths.sysctl_d]))]
+    wrappers = [paths.wrapper] if shim_text else []
+    made.claim([*files, paths.boot_want, *wrappers], folders, wrappers)
     for path, data in files.items():
         yield from made.write(path, data)
     yield from made.link(paths.boot_want, "../vzhooks-boot.service")
+    for path in wrappers:
+        yield from made.write(path, shim_text, 0o755)
     for folder in folders:
         made.folder(folder)
     for path, script in scripts.items():
         yield from chain.put(path, script)
     yield from made.drop(paths.all())
+
+
+def _shim(paths: Paths, python: str, asked: bool) -> bytes:
+    if not shim.wants(paths, asked):
+        return b""
+    vzctl = shim.known(paths, os.environ.get("PATH", ""), asked)
+    return shim.text(_data("scripts", "vzctl"), python, vzctl)
 
 
 def _files(paths: Paths, python: str) -> dict[str, bytes]:
@@ -113,6 +125,7 @@ def uninstall(paths: Paths, force: bool) -> Iterator[str]:
             yield from chain.take_away(path)
         if not paths.root:
             yield from _empty_kernel(paths)
+        made.judge(paths.wrapper, shim.wants(paths, False))
         yield from made.remove()
         for folder, held in notes.items():
             shutil.rmtree(folder, ignore_errors=True)

@@ -31,14 +31,14 @@ class Manifest:
         except (OSError, ValueError, TypeError) as error:
             raise HostError(f"{self.path}: cannot be read ({error}); remove it and install again") from None
 
-    def claim(self, files: Collection[str], folders: Collection[str] = ()) -> None:
+    def claim(self, files: Collection[str], folders: Collection[str] = (), ours: Collection[str] = ()) -> None:
         """Note as ours, on the disk, those of these files that are not there, and the directories missing.
 
-        A crash after that leaves nothing of ours unknown to uninstall. Our own note comes first, to be
-        removed last.
+        ours: files known as ours by what stands in them. A crash after that leaves nothing of ours
+        unknown to uninstall. Our own note comes first, to be removed last.
         """
-        absent = [p for p in (self.path, *files) if not os.path.lexists(p)]
-        new = [q for p in absent for q in (*self._missing(os.path.dirname(p)), p)]
+        free = [p for p in (self.path, *files) if p in ours or not os.path.lexists(p)]
+        new = [q for p in free for q in (*self._missing(os.path.dirname(p)), p)]
         new += [q for folder in folders for q in self._missing(folder)]
         made = list(dict.fromkeys([*self.made, *(p[len(self.root):] for p in new)]))
         if made != self.made or not os.path.exists(self.path):
@@ -46,14 +46,19 @@ class Manifest:
             self.folder(os.path.dirname(self.path), 0o700)
             self._save()
 
-    def write(self, path: str, data: bytes) -> Iterator[str]:
+    def judge(self, path: str, ours: bool) -> None:
+        """Say, by what stands there, whether a file is to be removed, whatever is noted."""
+        own = path[len(self.root):]
+        self.made = [p for p in self.made if p != own] + [own] * ours
+
+    def write(self, path: str, data: bytes, mode: int = 0o644) -> Iterator[str]:
         """Put a file of ours, unless a stranger's stands there."""
         if not self._is_ours(path):
             if not os.path.isfile(path) or _bytes(path) != data:
                 yield f"left {path}: it was there before"
         elif os.path.islink(path) or not os.path.exists(path) or _bytes(path) != data:
             self.folder(os.path.dirname(path))
-            replace(path, data, 0o644)
+            replace(path, data, mode)
             yield f"put {path}"
 
     def link(self, path: str, target: str) -> Iterator[str]:

@@ -8,7 +8,6 @@ import pytest
 from tests.found import differs, everything, fresh
 from tests.lab import ExampleNode
 from tests.lab.node import CLIENT6
-from tests.lab.vzctl9 import Vzctl9
 from tests.packets.test_hook_scripts import AS_NOBODY, open_to_all
 from tests.site import VE101, VE102, Site
 from tests.told import one_line
@@ -131,19 +130,19 @@ def test_an_entry_that_we_made_before_vzctl_did_stays_with_a_running_ve(bare):
 
 
 def published(site):
-    return sorted((site.hn("ip", "neigh", "show", "proxy") + site.hn("ip", "-6", "neigh", "show", "proxy")).splitlines())
+    return sorted((site.hn("ip", "neigh", "show", "proxy")
+                   + site.hn("ip", "-6", "neigh", "show", "proxy")).splitlines())
 
 
 def test_on_openvz_9_a_running_ve_stays_published_as_without_us():
     with ExampleNode(1, generation=9) as node:
         site = Site(node)
-        site.vzctl = Vzctl9(node)
         node.create_ve("101", [VE101, VE101_6])
         assert site.vzctl.start("101").rc == 0
         found = published(site)
         assert f"{VE101} dev eth3 proxy " in found
         assert site.vzctl.stop("101").rc == 0
-        site.vzhooks("install")
+        assert "put /usr/libexec/libvzctl/script.d/vz-netns_dev_add" in site.vzhooks("install").stdout
         site.vzhooks("set", "101", "--uplink", "eth3", "--save")
         assert site.vzctl.start("101").rc == 0
         site.leaves_by("101", "eth3")
@@ -152,6 +151,7 @@ def test_on_openvz_9_a_running_ve_stays_published_as_without_us():
         site.end_announcers()
         site.vzhooks("uninstall", "--force")
         assert published(site) == found
+        assert site.hn("ls", "-A", "/usr/libexec/libvzctl/script.d") == ""
 
 
 def test_our_own_entry_on_a_nic_that_vzctl_leaves_out_goes(bare):
