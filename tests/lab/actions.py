@@ -111,7 +111,7 @@ def run_script(
 
     abandon: after the timeout leave it running, as a vzctl does that was told to end.
     """
-    if not hn.call(_exists, path):
+    if not (hn.exists(path) and hn.call(_exists, path)):
         return
     pid = os.fork()
     if pid == 0:
