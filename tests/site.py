@@ -8,9 +8,9 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from contextlib import contextmanager, suppress
 
+from tests import warm
 from tests.lab import VE9, Box, ExampleNode, Vzctl4, Vzctl9
 from tests.lab.node import BEYOND, CLIENT
 from tests.lab.tap import Frame, Tap
@@ -40,7 +40,7 @@ class Site:
 
     def vzhooks(self, *args: str, rc: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Run a vzhooks command in the HN; fail the test unless it ends with `rc` (None: any)."""
-        done = self.node.hn.run([sys.executable, "-I", "-m", "vzhooks", *args])
+        done = warm.vzhooks(self.node.hn, *args)
         assert rc is None or done.returncode == rc, done
         assert "Traceback" not in done.stderr, done.stderr
         return done

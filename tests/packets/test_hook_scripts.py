@@ -235,6 +235,21 @@ def test_an_own_script_that_is_a_dangling_link_is_skipped_as_before(bare):
 # -- the command line ---------------------------------------------------------------------------------
 
 
+COMMANDS = ("install", "resync", "resync 101 --dry-run", "status", "set 101 --uplink eth4", "route 101 192.168.18.129",
+            "harden", "doctor", "hook boot", "uninstall --force")
+
+
+def test_each_command_serves_in_an_interpreter_of_its_own(site):
+    """Other tests run them in one that has all of vzhooks imported; what they say is the same."""
+    site.ve("101", uplink="eth3")
+    site.end_announcers()
+    for command in COMMANDS:
+        done = site.node.hn.run([sys.executable, "-I", "-m", "vzhooks", *command.split()])
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done
+        if command == "status":
+            assert site.vzhooks("status").stdout == done.stdout
+
+
 AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 
