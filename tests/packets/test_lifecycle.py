@@ -107,6 +107,7 @@ def test_a_resync_while_a_ve_stops_brings_nothing_back(hard):
     """At each of its steps: the VE's end, its network's, our umount hook, the file system's (it may take away then)."""
     before = hard.state()
     hard.ve("101", uplink="eth3")
+    hard.end_announcers()
     hard.node.hn.write(hard.vzctl.own_script("101", "postumount"), f"#!/bin/sh\nexec {' '.join(RESYNC)}\n", 0o755)
 
     def umount_hook_and_resync():
