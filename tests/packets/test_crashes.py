@@ -134,7 +134,7 @@ def test_a_first_mount_killed_at_any_step_keeps_the_node_reachable(site):
     while dies(site, 1, "mount"):
         site.forget()
         leaks_not(site, "eth3")
-        assert [own for own in reached if not ping(site.node.client, own, timeout=0.2)] == []
+        assert [own for own in reached if not ping(site.node.client, own, timeout=0.9)] == []
         steps += 1
     assert steps > 30
     assert site.vzctl.start("101").rc == 0
