@@ -18,18 +18,15 @@ LAYERS = [
     {"host", "nft", "spawn"},
     {"kernel", "ini"},
     {"apply"},
-    {"reconcile", "log", "shim"},
-    {"announce", "doctor", "explain", "status"},
-    {"assign", "chain", "commands", "follow", "manifest", "probe"},
-    {"completion", "manual"},
-    {"examine", "hook", "install", "vzctl", "where"},
-    {"live"},
-    {"cli"},
+    {"reconcile", "log"},
+    {"announce", "doctor", "explain", "status", "terminal"},
+    {"assign", "follow", "install", "probe", "table"},
+    {"examine", "hook", "overview", "where"},
+    {"cli", "commands"},
     {"__main__"},
 ]
 PURE = {"model", "errors", "roles", "tables", "settings", "vzconf", "guard", "policy", "census", "plan", "status",
-        "harden", "doctor", "messages", "uplinks", "confedit", "explain", "wrapper", "keys", "commands", "completion",
-        "manual"}
+        "table", "harden", "doctor", "messages", "uplinks", "confedit", "explain"}
 IO = {"os", "socket", "subprocess", "pyroute2", "fcntl", "time", "sys", "shutil", "syslog"}
 
 
@@ -73,7 +70,7 @@ def test_only_kernel_talks_netlink():
     users |= {n for n, uses in modules().items() if any(u.startswith("pyroute2") for u in uses)}
     assert users == {"kernel", "lean"}
     assert [n for n, uses in modules().items() if "vzhooks.lean" in uses] == ["kernel"]
-    readers = {"examine", "follow", "where"}
+    readers = {"examine", "follow", "overview", "where"}
     assert {n for n, uses in modules().items() if "vzhooks.kernel" in uses} == {"reconcile"} | readers
 
 

@@ -9,12 +9,11 @@ guard, messages                 our nftables tables as text, rtnetlink messages 
 host, records, ini              files, locks, our own notes about VEs
 kernel (lean), nft, sysctl      the only three doors to the kernel
 reconcile, apply                the one path: lock, read, decide, note down, carry out
+terminal, table                 what a person at a terminal sees
 follow, announce, probe         what neighbours hear and are asked
-hook, cli (commands), status, doctor (examine)             thin doors to it
-vzctl (wrapper, spawn, shim)    what `vzctl set --uplink` does around the real vzctl
-install (chain, manifest), manual, completion              files put on a node, and taken away
+hook, cli (commands), status (overview), doctor (examine), install    thin doors to it
 
-All above `host` is pure, as are status, doctor, wrapper, manual and completion; tests/test_layers.py holds that.
+All above `host` is pure, as are status, table and doctor; tests/test_layers.py holds that.
 """
 
 __version__ = "0.1.0"

@@ -13,6 +13,16 @@ from vzhooks.model import Element, Proxy, Route, Rule, Skeleton, Sysctl
 from vzhooks.plan import ADD, DELETE, Op
 
 
+class Watch:
+    """Be told of a run's changes; this one does nothing with it."""
+
+    def begin(self, total: int) -> None:
+        """Hear that so many changes are about to be made, our notes about them first."""
+
+    def made(self, op: Op, error: str = "") -> None:
+        """Hear that a change was made, or why not."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """Tell which op failed and why; `opens` where the VE's way may not be closed without it."""
@@ -21,8 +31,8 @@ class Failure:
     opens: bool
 
 
-def apply(ops: tuple[Op, ...], kernel: Any) -> list[Failure]:
-    """Carry out ops in order, going on after one that fails; return what failed.
+def apply(ops: tuple[Op, ...], kernel: Any, watch: Watch) -> list[Failure]:
+    """Carry out ops in order, going on after one that fails; return what failed, by the command it equals.
 
     Neighbouring changes of the guard go in one transaction.
     """
@@ -30,10 +40,15 @@ def apply(ops: tuple[Op, ...], kernel: Any) -> list[Failure]:
     for is_guard, together in groupby(ops, key=lambda op: isinstance(op.item, (Skeleton, Element))):
         group = tuple(together)
         for step in (group,) if is_guard else ((op,) for op in group):
+            error = ""
             try:
                 nft.load(guard_text(step)) if is_guard else _apply_one(step[0], kernel, failures)
-            except VzhooksError as error:
-                failures.append(Failure(str(error), _opens(step[0])))
+            except VzhooksError as refusal:
+                error = str(refusal)
+                more = f" and {len(step) - 1} more in one transaction" if step[1:] else ""
+                failures.append(Failure(f"{shell(step[0])}{more}: {error}", _opens(step[0])))
+            for op in step:
+                watch.made(op, error)
     return failures
 
 
@@ -41,7 +56,7 @@ def _apply_one(op: Op, kernel: Any, failures: list[Failure]) -> None:
     if not isinstance(op.item, Sysctl):
         kernel.apply(op)
     elif failures:
-        raise VzhooksError(f"{op.item}: not set, since what must stand before it failed; mend that and resync")
+        raise VzhooksError("not set, since what must stand before it failed; mend that and resync")
     else:
         sysctl.write(op.item)
 

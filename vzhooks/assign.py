@@ -4,18 +4,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from vzhooks import host, reconcile, uplinks
+from vzhooks.apply import Watch
 from vzhooks.confedit import with_uplink
-from vzhooks.errors import HostError, InputError, LockBusy
+from vzhooks.errors import HostError, InputError, LockBusy, UsageError
 from vzhooks.host import Paths
 from vzhooks.model import Problem
 from vzhooks.reconcile import Report, Request
 from vzhooks.settings import Settings
-from vzhooks.vzconf import VeConfig
+from vzhooks.vzconf import VeConfig, shown
+
+NAME = re.compile(r"(?![-\s])[^/]{1,64}(?<!\s)")
 
 
 @dataclass(frozen=True)
@@ -45,15 +49,28 @@ class Assigned:
         return "" if self.saved else f"not saved; VE {self.ctid} has its old uplink again after its next stop"
 
 
+def find_all(paths: Paths, given: Iterable[str]) -> list[str]:
+    """Return the ids of VEs given by id or by name, once each; raises as `find`, UsageError before all else."""
+    checked = [_check(text) for text in given]
+    return list(dict.fromkeys(find(paths, text) for text in checked))
+
+
+def _check(given: str) -> str:
+    """Refuse what can be neither an id nor a name."""
+    is_id = host.CTID.fullmatch(given) and given != "0"
+    if not is_id and (given.isdecimal() or not NAME.fullmatch(given) or not given.isprintable()):
+        raise UsageError(f"{shown(given)} is no VE's id or name; give its number, UUID or name as `vzlist` shows it")
+    return given
+
+
 def find(paths: Paths, given: str) -> str:
     """Return the id of the VE given by id or by name.
 
-    A number may have leading zeros, as vzctl takes it. Raises InputError where there is none, or more
-    than one of that name.
+    Raises UsageError for what is neither, InputError where there is none, or more than one of that name.
     """
-    for ctid in (given, given.lstrip("0") if given.isdecimal() else ""):
-        if host.CTID.fullmatch(ctid) and ctid != "0" and os.path.exists(os.path.join(paths.conf_dir, f"{ctid}.conf")):
-            return ctid
+    _check(given)
+    if host.CTID.fullmatch(given) and os.path.exists(os.path.join(paths.conf_dir, f"{given}.conf")):
+        return given
     named = [c for c, r in host.read_configs(paths).items() if isinstance(r, VeConfig) and r.name == given]
     if len(named) > 1:
         raise InputError(f"{given}: the name of more than one VE ({', '.join(named)}); give the id")
@@ -62,8 +79,8 @@ def find(paths: Paths, given: str) -> str:
     return named[0]
 
 
-def check(paths: Paths, settings: Settings, given: str, name: str) -> tuple[str, bool]:
-    """Return the id of a VE that may be given the uplink `name`, and whether it runs; change nothing.
+def assign(paths: Paths, settings: Settings, given: str, name: str, save: bool, watch: Watch) -> Assigned:
+    """Give a VE the uplink `name`, "" for none.
 
     Raises InputError for a VE or an uplink that there is not.
     """
@@ -86,7 +103,7 @@ def assign(paths: Paths, settings: Settings, given: str, name: str, save: bool) 
     ctid, runs = check(paths, settings, given, name)
     report = Report()
     if runs:
-        report = reconcile.run(paths, settings, Request(ctids=frozenset({ctid}), assign={ctid: name}))
+        report = reconcile.run(paths, settings, Request(ctids=frozenset({ctid}), assign={ctid: name}, watch=watch))
     if save:
         write(paths, ctid, name)
     return Assigned(ctid, runs, save, report)

@@ -11,14 +11,15 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from vzhooks import host, log
+from vzhooks import log
 from vzhooks.commands import parser
 from vzhooks.errors import DONE, DRIFT, FAILED, VzhooksError
 from vzhooks.host import Paths
 from vzhooks.model import Problem
 
 if TYPE_CHECKING:
-    from vzhooks.apply import Failure
+    from vzhooks.apply import Failure, Watch
+    from vzhooks.reconcile import Report
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -39,7 +40,7 @@ def cmd_resync(args: argparse.Namespace) -> int:
     """Make found equal wanted; print the changes."""
     from vzhooks import follow
     from vzhooks.apply import shell
-    report = _reconcile(args.ctids, args.dry_run)
+    report = _reconcile(args, args.ctids, args.dry_run)
     for op in report.ops:
         print(shell(op))
     follow.announce_moved(report)
@@ -54,7 +55,7 @@ def cmd_set(args: argparse.Namespace) -> int:
     from vzhooks import assign, follow, ini
     paths = Paths()
     name = "" if args.uplink == "none" else args.uplink
-    done = assign.assign(paths, ini.load(paths), args.ctid, name, args.save)
+    done = assign.assign(paths, ini.load(paths), args.ctid, name, args.save, _watch(args))
     follow.announce_moved(done.report)
     _tell(args, _lines(done.problems), done.report.failures)
     if done.remark:
@@ -64,12 +65,13 @@ def cmd_set(args: argparse.Namespace) -> int:
 
 def cmd_status(args: argparse.Namespace) -> int:
     """Show who leaves by what; return 3 where the kernel differs from what should be."""
-    from vzhooks import status
-    report = _reconcile(args.ctids, dry_run=True)
-    report = status.only(report, args.ctids)
-    print(status.as_json(report) if args.json else status.as_table(report))
-    _tell(args, _lines(report.problems))
-    return DRIFT if report.ops else DONE
+    from vzhooks import ini, overview, status, table, terminal
+    paths = Paths()
+    view = overview.gather(paths, ini.load(paths), args.ctids)
+    out = sys.stdout
+    print(status.as_json(view) if args.json else table.render(view, terminal.width(out), terminal.colour(out)))
+    _tell(args, _lines(view.report.problems))
+    return DRIFT if view.report.ops else DONE
 
 
 def cmd_route(args: argparse.Namespace) -> int:
@@ -88,7 +90,7 @@ def cmd_harden(args: argparse.Namespace) -> int:
     from vzhooks import follow
     from vzhooks.apply import shell
     from vzhooks.model import Sysctl
-    report = _reconcile([], args.check, harden="off" if args.undo else "on", force=args.force)
+    report = _reconcile(args, [], args.check, harden="off" if args.undo else "on", force=args.force)
     soft = [op for op in report.ops if isinstance(op.item, Sysctl)]
     for op in soft:
         print(shell(op))
@@ -111,11 +113,17 @@ def cmd_doctor(args: argparse.Namespace) -> int:
     return DRIFT if findings else DONE
 
 
-def _reconcile(ctids: list[str], dry_run: bool, **more: Any):
-    from vzhooks import ini, reconcile
+def _reconcile(args: argparse.Namespace, given: list[str], dry_run: bool, **more: Any) -> Report:
+    from vzhooks import assign, ini, reconcile
     paths = Paths()
-    chosen = frozenset(host.check_ctid(c) for c in ctids) or None
-    return reconcile.run(paths, ini.load(paths), reconcile.Request(ctids=chosen, dry_run=dry_run, **more))
+    ctids = frozenset(assign.find_all(paths, given)) or None
+    request = reconcile.Request(ctids=ctids, dry_run=dry_run, watch=_watch(args), **more)
+    return reconcile.run(paths, ini.load(paths), request)
+
+
+def _watch(args: argparse.Namespace) -> Watch:
+    from vzhooks import apply, terminal
+    return terminal.Counter(args.command) if terminal.is_terminal(sys.stderr) else apply.Watch()
 
 
 def _tell(args: argparse.Namespace, lines: Iterable[str], failures: Iterable[Failure] = ()) -> None:

@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _everyday(commands: Any) -> None:
     resync = commands.add_parser("resync", help="make the kernel what it should be, for the node or the VEs named")
-    resync.add_argument("ctids", nargs="*", metavar="CTID", help="a VE's number or UUID; none: the whole node")
+    resync.add_argument("ctids", nargs="*", metavar="CTID", help="a VE's number, UUID or name; none: the whole node")
     resync.add_argument("--dry-run", action="store_true", help="print the changes and make none")
 
     assign = commands.add_parser("set", help="give a VE another uplink, at once and, with --save, for good")
@@ -40,9 +40,9 @@ def _everyday(commands: Any) -> None:
     assign.add_argument("--uplink", required=True, metavar="NAME", help="an uplink of this node; none unassigns the VE")
     assign.add_argument("--save", action="store_true", help="write it into the VE's config as well")
 
-    status = commands.add_parser("status", help="show each live VE's addresses, uplink, device and state")
-    status.add_argument("ctids", nargs="*", metavar="CTID", help="a VE's number or UUID; none: all that live")
-    status.add_argument("--json", action="store_true", help="print one JSON object")
+    status = commands.add_parser("status", help="show who leaves by what, and whether it is as it should be")
+    status.add_argument("ctids", nargs="*", metavar="CTID", help="a VE's number, UUID or name; none: all that live")
+    status.add_argument("--json", action="store_true", help="print one JSON object (docs/status-json.md)")
 
     route = commands.add_parser("route", help="ask the kernel where a VE's packet would go, and say why")
     route.add_argument("ctid", metavar="CTID", help="a VE's number, UUID or name")

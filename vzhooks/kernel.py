@@ -28,7 +28,7 @@ from vzhooks.messages import (
     rule_request,
     table_of,
 )
-from vzhooks.model import MAIN, PROTOCOL, Item, Lookup, Nic, Proxy, Route, Rule
+from vzhooks.model import MAIN, PROTOCOL, Item, Lookup, Nic, Proxy, Route, Rule, family_of
 from vzhooks.plan import ADD, DELETE, Op
 from vzhooks.policy import BAND, Facts
 from vzhooks.roles import is_lan, is_ve_side
@@ -44,7 +44,10 @@ RTN_UNICAST, RTN_LOCAL = 1, 2
 RTM_F_LOOKUP_TABLE = 0x1000  # answer with the table found, not with main
 RTPROT_KERNEL = 2
 RTM_F_CLONED = 0x200  # IPv6 routes that the kernel only remembers
-NTF_PROXY = 8  # include/uapi/linux/neighbour.h
+# include/uapi/linux/neighbour.h
+NTF_PROXY = 8
+NUD_ANSWERS = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # REACHABLE, STALE, DELAY, PROBE, PERMANENT
+NUD_SILENT = 0x01 | 0x20  # INCOMPLETE, FAILED
 # A rule dump resumes by index, so beyond one 32 KB buffer (about 450 rules) it can miss rules while
 # others are deleted, and the kernel does not flag it: such a dump counts only when it repeats.
 ONE_BUFFER = 400
@@ -159,6 +162,22 @@ class Kernel:
         dev = self._names.get(m.get("RTA_OIF") or 0, "")
         return Lookup(table_of(m), dev, m.get("RTA_GATEWAY") or "", to_ve=dst in facts.local)
 
+    def reachable(self, places: Iterable[tuple[str, str]], nics: Mapping[str, Nic]) -> dict[tuple[str, str], bool]:
+        """Return which of these (address, device) the neighbour cache holds as answering; asks nobody.
+
+        What it does not know is left out; so is all on a kernel without RTM_GETNEIGH for one (before 5.0).
+        """
+        found = {}
+        for address, dev in places:
+            try:
+                ask = {"family": FAMILIES[family_of(address)], "dst": address, "ifindex": nics[dev].index}
+                state = self._ip.neigh("get", **ask)[0]["state"]
+            except (NetlinkError, OSError):  # ENOENT: not in the cache
+                continue
+            if state & (NUD_ANSWERS | NUD_SILENT):
+                found[address, dev] = bool(state & NUD_ANSWERS)
+        return found
+
     def _behind(self, address: str, family: int) -> int:
         """Return the index of the device that main's host route to a VE's address names, 0 for none."""
         whole = 32 if family == 4 else 128
@@ -203,7 +222,7 @@ class Kernel:
         """Carry out one op on a rule, route or proxy neighbour.
 
         One that is there (gone) already when it is to be added (deleted) counts as done.
-        Raises KernelError naming the op as ip(8) would.
+        Raises KernelError with the kernel's words.
         """
         try:
             if isinstance(op.item, Proxy):
@@ -215,7 +234,7 @@ class Kernel:
                 self._apply_route(op.verb, op.item)
         except (NetlinkError, OSError) as error:
             if not _is_done(op, _errno(error)):
-                raise KernelError(f"{op.item}: {op.verb}: {os.strerror(_errno(error))}") from None
+                raise KernelError(os.strerror(_errno(error))) from None
 
     def _apply_proxy(self, verb: str, proxy: Proxy, mark: int) -> None:
         self._ip.neigh("del" if verb == DELETE else "add", family=FAMILIES[proxy.family], dst=proxy.address,

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from vzhooks import census, harden, host, nft, plan, policy, records, sysctl, tables
-from vzhooks.apply import Failure, apply
+from vzhooks.apply import Failure, Watch, apply
 from vzhooks.census import Event, Reading, may_have_uplink
 from vzhooks.errors import HostError, InputError, KernelError
 from vzhooks.harden import Outcome
@@ -35,7 +35,7 @@ class Request:
     assign: uplinks that live VEs get whatever their configs say; expect: addresses that vzctl is
     about to give them, None when it is done; harden: "on" or "off" where the operator asks for it,
     force: even where it leaves addresses unanswered; empty: the wanted state is nothing, as for
-    uninstall; wait_s: for the lock.
+    uninstall; wait_s: for the lock; watch: is told of the changes as they are made.
     """
 
     ctids: frozenset[str] | None = None
@@ -48,6 +48,7 @@ class Request:
     force: bool = False
     empty: bool = False
     wait_s: float = 10.0
+    watch: Watch = field(default_factory=Watch, compare=False)
 
     @property
     def named(self) -> frozenset[str] | None:
@@ -59,7 +60,8 @@ class Request:
 class Report:
     """Tell what a run found: ops made (or to make), ways of the VEs, problems, and what failed.
 
-    moved: (address, device) of what neighbours must hear about.
+    moved: (address, device) of what neighbours must hear about; known, records: our notes on VEs as
+    they were and as they should be; configs: those read; now: seconds since boot, as in the notes.
     """
 
     ops: tuple[Op, ...] = ()
@@ -69,6 +71,10 @@ class Report:
     tables: Mapping[str, int] = field(default_factory=dict)
     moved: tuple[tuple[str, str], ...] = ()
     facts: Facts = field(default_factory=lambda: Facts({}))
+    known: Records = field(default_factory=dict)
+    records: Records = field(default_factory=dict)
+    configs: Mapping[str, Reading] = field(default_factory=dict)
+    now: float = 0.0
 
 
 def run(paths: Paths, settings: Settings, request: Request) -> Report:
@@ -141,7 +147,7 @@ class _Run:
     def __init__(self, paths: Paths, settings: Settings, request: Request, known: Records,
                  configs: Mapping[str, Reading], kernel) -> None:
         self.paths, self.settings, self.request = paths, settings, request
-        self.known, self.configs, self.kernel = known, configs, kernel
+        self.known, self.configs, self.kernel, self.now = known, configs, kernel, _now()
 
     def report(self) -> Report:
         """Decide and, unless dry, carry out."""
@@ -162,15 +168,15 @@ class _Run:
         scope = self._scope(count) if found and wanted.items else plan.ALL
         ops = plan.diff(wanted.items | hard.wanted, found, scope)
         problems = (*count.problems, *wanted.problems, *hard.problems, *others)
+        found_so = Report(ops, wanted.ways, problems, tables=numbers, facts=facts, known=self.known,
+                          records=count.records, configs=self.configs, now=self.now)
         if self.request.dry_run:
-            return Report(ops, wanted.ways, problems, tables=numbers, facts=facts)
+            return found_so
+        self.request.watch.begin(len(ops))
         self._save_node(numbers, hard)
-        if not self.request.empty:
-            _save(self.paths, self.known, count.records, self.request)
-        failures = tuple(apply(ops, self.kernel))
-        if self.request.empty:
-            self.kernel.disown(handed)
-        return Report(ops, wanted.ways, problems, failures, numbers, _moved(ops, facts), facts)
+        _save(self.paths, self.known, count.records, self.request)
+        failures = tuple(apply(ops, self.kernel, self.request.watch))
+        return replace(found_so, failures=failures, moved=_moved(ops, facts))
 
     def _vzctls(self, facts: Facts) -> frozenset[Proxy]:
         """Return what vzctl publishes itself: it stays when we need it no more, even where we made it first."""
@@ -195,7 +201,7 @@ class _Run:
                  if isinstance(c, VeConfig) and (c.root or usual)}
         seen = host.evidence(self.paths, roots, facts.local)
         complete = self.request.named is None
-        return census.take(self.configs, seen, self.known, _now(), self.request.event, complete,
+        return census.take(self.configs, seen, self.known, self.now, self.request.event, complete,
                            self.request.assign, self.request.expect)
 
     def _tables(self, facts: Facts, count: census.Census, found: frozenset) -> tuple[dict[str, int], dict[str, str]]:

@@ -35,4 +35,4 @@ def write(item: Sysctl) -> None:
         with open(os.path.join(ROOT, item.key), "w", encoding="ascii") as file:
             file.write(item.value)
     except OSError as error:
-        raise KernelError(f"{item}: cannot be written ({error.strerror})") from None
+        raise KernelError(f"cannot be written ({error.strerror})") from None

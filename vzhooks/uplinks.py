@@ -85,18 +85,19 @@ def way_of(ve: Ve, settings: Settings, nics: Nics) -> Way:
         uplink = resolve(name, settings, nics)
     except InputError as error:
         return Way(ve, "blocked", why=str(error))
-    down = _why_down(uplink, nics)
+    down = why_down(uplink, nics)
     if down and uplink.backup:
         try:
             backup = resolve(uplink.backup, settings, nics)
         except InputError:
             backup = uplink
-        if not _why_down(backup, nics):
+        if not why_down(backup, nics):
             return Way(ve, "backup", backup, down)
     return Way(ve, "blocked" if down else "ok", uplink, down)
 
 
-def _why_down(uplink: Uplink, nics: Nics) -> str:
+def why_down(uplink: Uplink, nics: Nics) -> str:
+    """Return why nothing can leave by an uplink now, "" where it can."""
     nic = nics.get(uplink.device)
     if nic is None:
         return f"{uplink.device} does not exist (yet)"

@@ -90,7 +90,7 @@ def test_a_ve_may_be_given_by_its_name(site):
 @pytest.mark.generation(4)
 @pytest.mark.parametrize(("args", "rc", "says"), [
     (("101", "--uplink", "isp9"), 1, "eth0, eth3, eth4"), (("999", "--uplink", "eth4"), 1, "vzlist"),
-    (("../x", "--uplink", "eth4"), 1, "no such VE"), (("101",), 2, "--uplink"),
+    (("../x", "--uplink", "eth4"), 2, "no VE's id or name"), (("101",), 2, "--uplink"),
     (("101", "--uplink", "lo"), 1, "loopback"),
     (("101", "--uplink", "$(x)"), 1, "no uplink's name"),
 ])

@@ -1,0 +1,127 @@
+"""`vzhooks status` says who leaves by what, as people and as programs read it."""
+
+import fcntl
+import json
+import os
+import re
+import struct
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from tests.lab.node import BEYOND, GATEWAY
+from tests.site import VE101
+
+DOC = Path(__file__).parents[2] / "docs/status-json.md"
+INI = "[uplink:isp1]\ndevice = eth3\n[uplink:isp2]\ndevice = eth4\n[uplink:isp5]\ndevice = eth5\n"
+
+
+def shown(site, *args, rc=0):
+    return json.loads(site.vzhooks("status", "--json", *args, rc=rc).stdout)
+
+
+def documented():
+    """Return the keys that the page names, by section."""
+    found, section = {}, ""
+    for line in DOC.read_text().splitlines():
+        section = line.strip("# `") if line.startswith("## ") else section
+        if key := re.match(r"\| `(\w+)` \|", line):
+            found.setdefault(section, []).append(key.group(1))
+    return found
+
+
+def on_a_terminal(site, *args, width=100, env=None, stream="stdout"):
+    """Run a command with stdout or stderr on a terminal; return what it shows there."""
+    master, slave = os.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    child = site.node.hn.popen([sys.executable, "-I", "-m", "vzhooks", *args], **{stream: slave},
+                               env={**os.environ, "TERM": "xterm", **(env or {})})
+    os.close(slave)
+    text = b""
+    try:
+        while data := os.read(master, 65536):
+            text += data
+    except OSError:  # EIO: the last that had it open is gone
+        pass
+    os.close(master)
+    child.wait()
+    return text.decode().replace("\r\n", "\n")
+
+
+def test_status_of_the_example_node(site):
+    site.ini(INI)
+    site.ve("101", VE101, "fd00:18::101", uplink="isp1", extra='NAME="web one"')
+    site.ve("105")
+    site.node.create_ve("107", ["192.168.18.107"], "isp2")
+    site.leaves_by("101", "eth3", dst=BEYOND)
+    site.end_announcers()
+
+    data = shown(site)
+    assert {k: list(data[k][0]) if k else list(data) for k in ("", "ves", "uplinks")} | {
+        "gateways": list(data["uplinks"][0]["gateways"][0]), "problems": ["ve", "text"]} == documented()
+    first, second = data["ves"]
+    assert (first["ve"], first["name"], first["state"], first["device"]) == ("101", "web one", "ok", "eth3")
+    assert first["addresses"] == [VE101, "fd00:18::101"]
+    assert first["gateways"][0] == {"address": GATEWAY, "reachable": "yes"}
+    assert (second["state"], second["phase"], second["gateways"]) == ("unassigned", "running", [])
+    assert first["since_s"] is not None and second["since_s"] is not None
+    assert [(u["uplink"], u["state"], u["ves"]) for u in data["uplinks"]] == [
+        ("isp1", "ok", 1), ("isp2", "ok", 0), ("isp5", "down", 0)]
+
+    stopped = shown(site, "107", "web one")["ves"]
+    assert [(v["ve"], v["state"], v["uplink"], v["device"]) for v in stopped] == [
+        ("107", "stopped", "isp2", "eth4"), ("101", "ok", "isp1", "eth3")]
+    assert "107" in site.vzhooks("status", "107").stdout
+
+    wide, narrow = (on_a_terminal(site, "status", width=w) for w in (200, 40))
+    assert f"101  web one  {VE101} fd00:18::101  isp1" in wide and "\x1b[32mok" in wide
+    assert max(len(line) for line in narrow.split("\n") if "\x1b" not in line) <= 40 and "fd00:18::101" in narrow
+    assert "\x1b" not in on_a_terminal(site, "status", env={"NO_COLOR": "1"})
+    piped = site.vzhooks("status").stdout
+    assert f"101  web one  {VE101} fd00:18::101  isp1" in piped and "\x1b" not in piped
+
+
+def test_a_gateway_that_does_not_answer_is_told(site):
+    site.ve("101", uplink="eth3")
+    site.end_announcers()
+    site.hn("ip", "neigh", "replace", GATEWAY, "dev", "eth3", "nud", "failed")
+    site.hn("ip", "neigh", "show", GATEWAY)
+    assert shown(site, "101")["ves"][0]["gateways"] == [{"address": GATEWAY, "reachable": "no"}]
+    site.hn("ip", "neigh", "flush", "dev", "eth3")
+    assert shown(site, "101")["ves"][0]["gateways"][0]["reachable"] == "unknown"
+
+
+def test_an_uplink_for_which_no_gateway_is_known_is_no_plain_ok(site):
+    site.hn("ip", "route", "del", "default")
+    site.ve("101", uplink="eth3")
+    site.end_announcers()
+    ve = shown(site, "101")["ves"][0]
+    assert ve["state"] == "lan-only" and "no IPv4 gateway known for eth3" in ve["why"]
+    site.leaves_by("101", "eth3")
+
+
+@pytest.mark.parametrize("command", ["status", "resync"])
+def test_a_ve_may_be_named(site, command):
+    site.ve("101", uplink="eth3", extra='NAME="web one"')
+    site.ve("102", uplink="eth4")
+    site.end_announcers()
+    site.flush("nft")
+    site.vzhooks("resync")
+    site.hn("ip", "rule", "del", "from", VE101, "priority", "1010")
+    said = site.vzhooks(command, "web one", rc=3 if command == "status" else 0).stdout
+    assert VE101 in said and "192.168.18.102" not in said
+
+
+def test_a_long_resync_counts_on_a_terminal_alone(site):
+    site.node.write_conf("101", [f"10.1.{n}.{m}" for n in range(4) for m in range(1, 250)], "eth3")
+    site.node.create_ve("101", ["192.168.18.101"], "eth3")
+    site.node.write_conf("101", [f"10.1.{n}.{m}" for n in range(4) for m in range(1, 250)], "eth3")
+    site.hn("mount", "-t", "tmpfs", "none", "/vz/root/101")
+    shown_there = on_a_terminal(site, "resync", stream="stderr")
+    counts = re.findall(r"\rvzhooks resync: (\d+)/(\d+) changes", shown_there)
+    assert counts and all(int(n) <= int(total) for n, total in counts)
+    assert re.search(r"\r +\rvzhooks resync: \d+ changes made\n$", shown_there)
+    site.flush("rules")
+    assert "/" not in site.vzhooks("resync").stderr
