@@ -11,6 +11,7 @@ kernel (lean), nft, sysctl      the only three doors to the kernel
 reconcile, apply                the one path: lock, read, decide, note down, carry out
 terminal, table                 what a person at a terminal sees
 follow, announce, probe         what neighbours hear and are asked
+log, events                     what goes on record
 hook, cli (commands), status (overview), doctor (examine), install    thin doors to it
 
 All above `host` is pure, as are status, table and doctor; tests/test_layers.py holds that.

@@ -24,12 +24,16 @@ NAME = re.compile(r"(?![-\s])[^/]{1,64}(?<!\s)")
 
 @dataclass(frozen=True)
 class Assigned:
-    """Tell what was done: whether the VE runs, the run's report (empty where it does not), whether it was saved."""
+    """Tell what was done: whether the VE runs, the run's report (empty where it does not), whether it was saved.
+
+    former: the uplink it had.
+    """
 
     ctid: str
     runs: bool
     saved: bool
     report: Report
+    former: str = ""
 
     @property
     def problems(self) -> list[Problem]:
@@ -69,6 +73,8 @@ def find(paths: Paths, given: str) -> str:
     Raises UsageError for what is neither, InputError where there is none, or more than one of that name.
     """
     _check(given)
+    if os.geteuid():  # else a VE whose config only root can read would be told not to exist
+        raise HostError(f"VE {given}: cannot be looked up; vzhooks must run as root")
     if host.CTID.fullmatch(given) and os.path.exists(os.path.join(paths.conf_dir, f"{given}.conf")):
         return given
     named = [c for c, r in host.read_configs(paths).items() if isinstance(r, VeConfig) and r.name == given]
@@ -91,22 +97,13 @@ def assign(paths: Paths, settings: Settings, given: str, name: str, save: bool, 
     before = reconcile.run(paths, settings, Request(ctids=frozenset({ctid}), dry_run=True))
     if name:
         uplinks.resolve(name, settings, before.facts.nics)
-    return ctid, any(w.ve.ctid == ctid for w in before.ways)
-
-
-def assign(paths: Paths, settings: Settings, given: str, name: str, save: bool) -> Assigned:
-    """Give a VE the uplink `name`, "" for none.
-
-    Raises InputError for a VE or an uplink that there is not, LockBusy, HostError where the config
-    cannot be written: what runs is changed then, and said.
-    """
-    ctid, runs = check(paths, settings, given, name)
+    way = next((w for w in before.ways if w.ve.ctid == ctid), None)
     report = Report()
-    if runs:
+    if way:
         report = reconcile.run(paths, settings, Request(ctids=frozenset({ctid}), assign={ctid: name}, watch=watch))
     if save:
         write(paths, ctid, name)
-    return Assigned(ctid, runs, save, report)
+    return Assigned(ctid, bool(way), save, report, way.ve.uplink if way else config.uplink)
 
 
 def write(paths: Paths, ctid: str, name: str) -> None:

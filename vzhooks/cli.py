@@ -9,26 +9,35 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from vzhooks import log
+from vzhooks import events, follow, log
+from vzhooks.apply import Failure, Watch, shell
 from vzhooks.commands import parser
-from vzhooks.errors import DONE, DRIFT, FAILED, VzhooksError
+from vzhooks.errors import DONE, DRIFT, FAILED, UsageError, VzhooksError, printable
+from vzhooks.events import Event
 from vzhooks.host import Paths
 from vzhooks.model import Problem
+from vzhooks.reconcile import Report
 
 if TYPE_CHECKING:
-    from vzhooks.apply import Failure, Watch
-    from vzhooks.reconcile import Report
+    from vzhooks.assign import Assigned
+
+LOGGED = ("resync", "set", "harden", "install", "uninstall")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; return the exit status of design: 0, 1, 2 usage, 3 drift, 75 busy."""
+    log.open_standard()
     args = parser().parse_args(argv)
+    event = events.Event(args.command)
     try:
-        return globals()[f"cmd_{args.command}"](args)
+        return globals()[f"cmd_{args.command}"](args, event)
     except VzhooksError as error:
-        print(f"vzhooks {args.command}: {error}", file=sys.stderr)
+        _tell(args, [str(error)])
+        if args.command in LOGGED and not isinstance(error, UsageError) and not _is_look(args):
+            event.failed(str(error))
         return error.exit_code
     except BrokenPipeError:
         return FAILED
@@ -36,34 +45,43 @@ def main(argv: list[str] | None = None) -> int:
         log.close_quietly()
 
 
-def cmd_resync(args: argparse.Namespace) -> int:
+def cmd_resync(args: argparse.Namespace, event: Event) -> int:
     """Make found equal wanted; print the changes."""
-    from vzhooks import follow
-    from vzhooks.apply import shell
-    report = _reconcile(args, args.ctids, args.dry_run)
+    report = _reconcile(args, event, args.ctids, args.dry_run)
     for op in report.ops:
         print(shell(op))
-    follow.announce_moved(report)
     _tell(args, _lines(report.problems), report.failures)
-    done = "would be made" if args.dry_run else "made"
-    print(f"vzhooks resync: {len(report.ops) or 'no'} changes {done}", file=sys.stderr)
+    done = "would be made" if args.dry_run else f"made in {event.ms} ms" if report.ops else "made"
+    _tell(args, [f"{len(report.ops) or 'no'} changes {done}"])
     return FAILED if report.failures or any(p.refuses for p in report.problems) else DONE
 
 
-def cmd_set(args: argparse.Namespace) -> int:
+def cmd_set(args: argparse.Namespace, event: Event) -> int:
     """Move a VE to another uplink."""
-    from vzhooks import assign, follow, ini
+    from vzhooks import assign, ini
     paths = Paths()
     name = "" if args.uplink == "none" else args.uplink
+    event.ctid = args.ctid
     done = assign.assign(paths, ini.load(paths), args.ctid, name, args.save, _watch(args))
+    event.ctid = done.ctid
+    event.done(done.report, "stopped", **{"from": done.former or "none", "to": args.uplink}, saved=done.saved)
     follow.announce_moved(done.report)
-    _tell(args, _lines(done.problems), done.report.failures)
-    if done.remark:
-        print(f"vzhooks set: {done.remark}", file=sys.stderr)
-    return FAILED if done.failed else DONE
+    mine = [p for p in done.report.problems if p.ctid in ("", done.ctid)]
+    _tell(args, _lines(mine), done.report.failures)
+    _tell(args, [_what_set_did(done, args.uplink, event.ms)])
+    return FAILED if done.report.failures or any(p.refuses for p in mine) else DONE
 
 
-def cmd_status(args: argparse.Namespace) -> int:
+def _what_set_did(done: Assigned, name: str, ms: int) -> str:
+    ve = f"VE {done.ctid}"
+    if not done.runs:
+        return (f"{ve}: uplink {name} saved; it does not run and has it from its next start" if done.saved else
+                f"{ve} does not run and --save was not given, so nothing was changed")
+    kept = "saved" if done.saved else f"not saved; {ve} has its old uplink again after its next stop"
+    return f"{ve}: uplink {name}, {len(done.report.ops) or 'no'} changes made in {ms} ms; {kept}"
+
+
+def cmd_status(args: argparse.Namespace, event: Event) -> int:
     """Show who leaves by what; return 3 where the kernel differs from what should be."""
     from vzhooks import ini, overview, status, table, terminal
     paths = Paths()
@@ -74,34 +92,31 @@ def cmd_status(args: argparse.Namespace) -> int:
     return DRIFT if view.report.ops else DONE
 
 
-def cmd_route(args: argparse.Namespace) -> int:
+def cmd_route(args: argparse.Namespace, event: Event) -> int:
     """Show rule, table, device and source of a VE's packet; return 3 where that contradicts the config."""
     from vzhooks import ini, where
     answers = where.ask(Paths(), ini.load(Paths()), args.ctid, args.dest)
     for n, answer in enumerate(answers):
         print("\n".join(answer.lines if not n else ("", *answer.lines)))
         if answer.contradiction:
-            print(f"vzhooks route: {answer.contradiction}", file=sys.stderr)
+            _tell(args, [answer.contradiction])
     return DRIFT if any(a.contradiction for a in answers) else DONE
 
 
-def cmd_harden(args: argparse.Namespace) -> int:
+def cmd_harden(args: argparse.Namespace, event: Event) -> int:
     """Harden the HN's own ARP, give it back, or tell whether it is soft."""
-    from vzhooks import follow
-    from vzhooks.apply import shell
     from vzhooks.model import Sysctl
-    report = _reconcile(args, [], args.check, harden="off" if args.undo else "on", force=args.force)
+    report = _reconcile(args, event, [], args.check, harden="off" if args.undo else "on", force=args.force)
     soft = [op for op in report.ops if isinstance(op.item, Sysctl)]
     for op in soft:
         print(shell(op))
-    follow.announce_moved(report)
     _tell(args, _lines(p for p in report.problems if not p.ctid), report.failures)
     if args.check and soft:
         return DRIFT
     return FAILED if report.failures or any(p.refuses and not p.ctid for p in report.problems) else DONE
 
 
-def cmd_doctor(args: argparse.Namespace) -> int:
+def cmd_doctor(args: argparse.Namespace, event: Event) -> int:
     """Print what would break the node, with evidence and fix."""
     from vzhooks import doctor, examine
     findings = doctor.examine(examine.gather(Paths(), args.probe))
@@ -109,55 +124,68 @@ def cmd_doctor(args: argparse.Namespace) -> int:
         print(doctor.as_json(findings))
     elif findings:
         print(doctor.as_text(findings))
-    print(f"vzhooks doctor: {len(findings) or 'no'} findings", file=sys.stderr)
+    _tell(args, [f"{len(findings) or 'no'} findings"])
     return DRIFT if findings else DONE
 
 
-def _reconcile(args: argparse.Namespace, given: list[str], dry_run: bool, **more: Any) -> Report:
+def _reconcile(args: argparse.Namespace, event: Event, given: list[str], dry_run: bool, **more: Any) -> Report:
+    """Run; put on record and announce what was changed, before a reader of our output can go away."""
     from vzhooks import assign, ini, reconcile
     paths = Paths()
-    ctids = frozenset(assign.find_all(paths, given)) or None
-    request = reconcile.Request(ctids=ctids, dry_run=dry_run, watch=_watch(args), **more)
-    return reconcile.run(paths, ini.load(paths), request)
+    ctids = assign.find_all(paths, given)
+    event.ctid = ",".join(ctids)
+    request = reconcile.Request(ctids=frozenset(ctids) or None, dry_run=dry_run, watch=_watch(args), **more)
+    report = reconcile.run(paths, ini.load(paths), request)
+    if not dry_run:
+        event.done(report)
+        follow.announce_moved(report)
+    return report
 
 
 def _watch(args: argparse.Namespace) -> Watch:
-    from vzhooks import apply, terminal
-    return terminal.Counter(args.command) if terminal.is_terminal(sys.stderr) else apply.Watch()
+    from vzhooks import terminal
+    if args.verbose:
+        return terminal.Verbose(args.command)
+    return terminal.Counter(args.command) if terminal.is_terminal(sys.stderr) else Watch()
 
 
 def _tell(args: argparse.Namespace, lines: Iterable[str], failures: Iterable[Failure] = ()) -> None:
-    for text in [*lines, *(f.text for f in failures)]:
-        print(f"vzhooks {args.command}: {text}", file=sys.stderr)
+    for text in [*lines, *(f.text for f in failures if not args.verbose)]:
+        with suppress(OSError, ValueError):  # nobody may be there to read it
+            print(f"vzhooks {args.command}: {printable(text)}", file=sys.stderr)
+
+
+def _is_look(args: argparse.Namespace) -> bool:
+    return bool(getattr(args, "dry_run", False) or getattr(args, "check", False))
 
 
 def _lines(problems: Iterable[Problem]) -> list[str]:
     return [f"VE {p.ctid}: {p.text}" if p.ctid else p.text for p in problems]
 
 
-def cmd_install(args: argparse.Namespace) -> int:
+def cmd_install(args: argparse.Namespace, event: Event) -> int:
     """Put our files in place, keeping what stands there."""
     from vzhooks import install
-    return _done(args, install.install(Paths.below(args.destdir), args.python or sys.executable, args.vzctl_wrapper))
+    return _say_all(install.install(Paths(args.destdir), sys.executable), event)
 
 
-def cmd_uninstall(args: argparse.Namespace) -> int:
+def cmd_uninstall(args: argparse.Namespace, event: Event) -> int:
     """Take our files and all of our state away again."""
     from vzhooks import install
-    return _done(args, install.uninstall(Paths.below(args.destdir), args.force))
+    return _say_all(install.uninstall(Paths(args.destdir), args.force), event)
 
 
-def _done(args: argparse.Namespace, lines: Iterable[str]) -> int:
-    changed = False
+def _say_all(lines: Iterable[str], event: Event) -> int:
+    """Print each change of files; the last thing done is to put them on record."""
+    done = []
     for line in lines:
+        done.append(line)
         print(line)
-        changed = True
-    if not changed:
-        print(f"vzhooks {args.command}: nothing to do", file=sys.stderr)
+    event.counted(len(done))
     return DONE
 
 
-def cmd_hook(args: argparse.Namespace) -> int:
+def cmd_hook(args: argparse.Namespace, event: Event) -> int:
     """Do what a hook script does, in the environment vzctl gives it."""
     from vzhooks import hook
     return hook.boot(Paths()) if args.name == "boot" else hook.main(args.name)

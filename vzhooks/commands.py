@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 from vzhooks import __version__
 from vzhooks.errors import USAGE, UsageError
 
+VERBOSE = "say each change as it is made, as the ip(8), nft(8) or sysctl(8) command it equals"
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -27,6 +29,10 @@ def parser() -> argparse.ArgumentParser:
 
     _everyday(commands)
     _of_the_node(commands)
+    # Before the command or after it: a default of the second would undo the first.
+    top.add_argument("-v", "--verbose", action="store_true", help=VERBOSE)
+    for command in (c for name, c in commands.choices.items() if name != "hook"):
+        command.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help=VERBOSE)
     return top
 
 

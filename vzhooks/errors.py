@@ -17,6 +17,11 @@ SUPPORTED = ("vzhooks needs Linux 4.18 or later with nftables, nft 1.0 or later 
 DONE, FAILED, USAGE, DRIFT, BUSY = 0, 1, 2, 3, 75
 
 
+def printable(text: str) -> str:
+    """Return text as one printable line: what could move a terminal or break a log is escaped."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
 class VzhooksError(Exception):
     """Carry one line for the operator: where, what, what to do."""
 
@@ -24,7 +29,7 @@ class VzhooksError(Exception):
 
     def __str__(self) -> str:
         """Return the message as one printable line, whatever text of others is in it."""
-        return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in super().__str__())
+        return printable(super().__str__())
 
 
 class InputError(VzhooksError):

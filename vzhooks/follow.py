@@ -15,11 +15,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from vzhooks import announce, host, ini, log, nft, reconcile
+from vzhooks import announce, events, ini, log, nft, reconcile
 from vzhooks.errors import VzhooksError
 from vzhooks.host import Paths
 from vzhooks.model import Element, family_of
 from vzhooks.reconcile import Report, Request
+from vzhooks.settings import Settings
 
 ROUTE_WAIT_S = 90.0
 """How long a started VE's route may take; vzctl 4 and OpenVZ 9 need 0.1 to 7 s."""
@@ -72,17 +73,22 @@ def _settle(paths: Paths, ctid: str, added: frozenset[str]) -> None:
 def _follow(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
     from vzhooks.kernel import wait_for_route
     try:
-        if wait_for_route(addresses, ROUTE_WAIT_S):
-            _tell(paths, ctid, addresses)
+        settings = ini.load_for_hook(paths)[0]
+        request = Request(ctids=frozenset({ctid}), wait_s=30.0)
+        # Without our notes vzhooks was uninstalled meanwhile, and must not come back.
+        if not wait_for_route(addresses, ROUTE_WAIT_S) or not os.path.exists(paths.ves):
+            return
+        _repeat((), lambda: _places(_heal(paths, settings, request, ctid), ctid), len(addresses))
     except VzhooksError as error:
         log.say(f"after mount: VE {ctid}: {error}", quiet=True)
 
 
-def _tell(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
-    """Publish and announce what is routed of a VE, now and some times more."""
-    settings, request = ini.load_for_hook(paths)[0], Request(ctids=frozenset({ctid}), wait_s=30.0)
-    if os.path.exists(paths.ves):  # without our notes vzhooks was uninstalled meanwhile, and must not come back
-        _repeat((), lambda: _places(reconcile.run(paths, settings, request), ctid), len(addresses))
+def _heal(paths: Paths, settings: Settings, request: Request, ctid: str) -> Report:
+    event = events.Event("heal", ctid)
+    report = reconcile.run(paths, settings, request)
+    if report.ops:
+        event.done(report)
+    return report
 
 
 def _places(report: Report, ctid: str) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from vzhooks import follow, host, ini, log, reconcile
+from vzhooks import events, follow, host, ini, log, reconcile
 from vzhooks.census import Event, may_have_uplink
 from vzhooks.errors import DONE, FAILED, VzhooksError
 from vzhooks.host import Paths
@@ -25,24 +25,29 @@ LOCK_WAIT_S = 120.0
 
 def main(name: str, environ: Mapping[str, str] = os.environ) -> int:
     """Do what the event asks for; return 0, or 1 to refuse a start. Never raises."""
+    log.open_standard()
     paths, veid, conffile = Paths(), environ.get("VEID", ""), environ.get("VE_CONFFILE", "")
+    event = events.Event(name, veid)
     try:
-        ctid = host.check_ctid(veid)
-        return _mount(ctid, conffile, paths) if name == "mount" else _unmount(name, ctid, paths)
+        host.check_ctid(veid)
+        return _mount(event, conffile, paths) if name == "mount" else _unmount(event, paths)
     except VzhooksError as error:
         line = str(error)
     except Exception as error:  # noqa: BLE001 - the hook's door: whatever it is, the operator reads one line
         line = f"VE {veid}: internal error: {error!r}; run `vzhooks resync` and report this line"
     log.say(f"{name}: {line}", log.ERROR)
+    event.failed(line)
     return FAILED if name == "mount" and _may_be_assigned(paths, veid, conffile) else DONE
 
 
 def boot(paths: Paths) -> int:
     """Bring rules, tables and the node's ARP back before VEs start; an ini with an error must not hinder it."""
+    event = events.Event("boot")
     settings, warnings = ini.load_for_hook(paths)
     report = reconcile.run(paths, settings, Request(wait_s=LOCK_WAIT_S))
     for text in [*warnings, *(f.text for f in report.failures)]:
         log.say(f"boot: {text}")
+    event.done(report)
     follow.announce_moved(report)
     return FAILED if report.failures else DONE
 
@@ -58,16 +63,17 @@ def _may_be_assigned(paths: Paths, veid: str, conffile: str) -> bool:
     return may_have_uplink(config)
 
 
-def _unmount(name: str, ctid: str, paths: Paths) -> int:
+def _unmount(event: events.Event, paths: Paths) -> int:
     settings, warnings = ini.load_for_hook(paths)
-    report = reconcile.run(paths, settings, Request(event=Event(name, ctid), wait_s=LOCK_WAIT_S))
+    report = reconcile.run(paths, settings, Request(event=Event(event.name, event.ctid), wait_s=LOCK_WAIT_S))
     for text in [*warnings, *(f.text for f in report.failures)]:
-        log.say(f"{name}: VE {ctid}: {text}")
-    _note(name, ctid, report)
+        log.say(f"{event.name}: VE {event.ctid}: {text}")
+    event.done(report, "gone")
     return DONE
 
 
-def _mount(ctid: str, conffile: str, paths: Paths) -> int:
+def _mount(event: events.Event, conffile: str, paths: Paths) -> int:
+    ctid = event.ctid
     try:
         config = host.read_config(paths, ctid, conffile)
     except FileNotFoundError:
@@ -79,6 +85,7 @@ def _mount(ctid: str, conffile: str, paths: Paths) -> int:
         settings, warnings = ini.load_for_hook(paths)
         report = _reconcile(paths, settings, ctid, conffile)
     except VzhooksError as error:
+        event.failed(str(error))
         return _end(ctid, [str(error)], assigned, False)
     refusals, notes = _sorted(report, ctid)
     for text in [*warnings, *notes]:
@@ -87,8 +94,9 @@ def _mount(ctid: str, conffile: str, paths: Paths) -> int:
     status = _end(ctid, refusals, assigned, shut and settings.on_error == "warn")
     if status:
         _give_back(paths, settings, ctid)
+        event.failed(refusals[0], "refused")
         return status
-    _note("mount", ctid, report)
+    event.done(report, "unassigned")
     try:
         _tell_neighbours(paths, settings, ctid, report)
     except OSError as error:  # no process or socket to be had: no reason to refuse a VE whose way is right
@@ -133,9 +141,3 @@ def _give_back(paths: Paths, settings: Settings, ctid: str) -> None:
     except VzhooksError as error:
         log.say(f"mount: VE {ctid}: {error}")
 
-
-def _note(name: str, ctid: str, report: Report) -> None:
-    way = next((w for w in report.ways if w.ve.ctid == ctid), None)
-    out = f" by {way.uplink.device}" if way and way.uplink else ""
-    state = f"{way.state}{out}" if way else "gone"
-    log.say(f"{name}: VE {ctid}: {state}, {len(report.ops)} changes", log.INFO, quiet=True)

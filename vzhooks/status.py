@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vzhooks.apply import shell
-from vzhooks.errors import InputError
+from vzhooks.errors import InputError, printable
 from vzhooks.model import Problem, Uplink, Ve, family_of
 from vzhooks.plan import address_of
 from vzhooks.reconcile import Report
@@ -156,11 +156,6 @@ def _gateways(uplink: Uplink | None, view: View, families: Iterable[int]) -> lis
     known = {True: "yes", False: "no", None: "unknown"}
     return [{"address": hop[0], "reachable": known[view.reachable.get(hop)]}
             for family, hop in hops.items() if hop[0] and family in families]
-
-
-def printable(text: str) -> str:
-    """Return text of a VE's config or of the ini as one printable line."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 def as_json(view: View) -> str:

@@ -10,7 +10,8 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
-from vzhooks.apply import Watch
+from vzhooks import log
+from vzhooks.apply import Watch, shell
 from vzhooks.plan import Op
 
 COUNT_AFTER_S, COUNT_EVERY_S = 1.0, 0.1
@@ -32,6 +33,17 @@ def width(stream: TextIO | None) -> int | None:
 def colour(stream: TextIO | None, environ: Mapping[str, str] = os.environ) -> bool:
     """Tell whether to use colour: on a terminal that has it, unless NO_COLOR (no-color.org) is set."""
     return is_terminal(stream) and not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb"
+
+
+class Verbose(Watch):
+    """Say each change on stderr as it is made, as the command it equals, and what failed."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def made(self, op: Op, error: str = "") -> None:
+        """Say one change."""
+        log.talk(f"vzhooks {self.command}: {shell(op)}{f': FAILED: {error}' if error else ''}")
 
 
 class Counter(Watch):
