@@ -20,8 +20,8 @@ setup(
     install_requires=["pyroute2>=0.9.7,<0.10"],
     packages=["vzhooks", "vzhooks.scripts", "vzhooks.conf"],
     package_dir={"vzhooks.scripts": "scripts", "vzhooks.conf": "conf"},
-    package_data={"vzhooks.scripts": ["vps.*", "vz-*", "vzctl"], "vzhooks.conf": ["*.ini", "*.service", "*.conf"]},
-    entry_points={"console_scripts": ["vzhooks = vzhooks.cli:main"]},
+    package_data={"vzhooks.scripts": ["vps.*"], "vzhooks.conf": ["*.ini", "*.service", "*.conf"]},
+    entry_points={"console_scripts": ["vzhooks = vzhooks.__main__:main"]},
     classifiers=[
         "Environment :: Console",
         "Intended Audience :: System Administrators",

@@ -8,15 +8,14 @@ PACKAGE = Path(__file__).parent.parent / "vzhooks"
 
 # Each module may import those in its own line's layers or above; the doors come last.
 LAYERS = [
-    {"__init__", "errors", "model", "lean"},
-    {"keys"},
-    {"roles", "tables", "settings", "vzconf", "guard", "wrapper"},
+    {"__init__", "errors", "interrupt", "model", "lean"},
+    {"roles", "tables", "settings", "vzconf", "guard"},
     {"confedit", "harden", "messages", "sysctl", "uplinks"},
     {"policy"},
     {"records"},
     {"census", "plan"},
-    {"host", "nft", "spawn"},
-    {"kernel", "ini"},
+    {"host", "nft"},
+    {"kernel", "ini", "vzlock"},
     {"apply"},
     {"reconcile", "log"},
     {"announce", "doctor", "events", "explain", "status"},
@@ -27,7 +26,7 @@ LAYERS = [
 ]
 PURE = {"model", "errors", "roles", "tables", "settings", "vzconf", "guard", "policy", "census", "plan", "status",
         "table", "harden", "doctor", "messages", "uplinks", "confedit", "explain"}
-IO = {"os", "socket", "subprocess", "pyroute2", "fcntl", "time", "sys", "shutil", "syslog"}
+IO = {"os", "socket", "subprocess", "pyroute2", "fcntl", "time", "sys", "shutil", "signal", "syslog"}
 
 
 def imported(path):

@@ -6,10 +6,10 @@ settings (keys), vzconf         text of the ini and of a VE's config -> values
 roles, uplinks, tables          which NIC is what; what an UPLINK means here; table numbers
 census, policy, harden, plan    who lives; what should be; the changes between
 guard, messages                 our nftables tables as text, rtnetlink messages as values, and back
-host, records, ini              files, locks, our own notes about VEs
+host, vzlock, records, ini      files, our lock and vzctl's, our own notes about VEs
 kernel (lean), nft, sysctl      the only three doors to the kernel
 reconcile, apply                the one path: lock, read, decide, note down, carry out
-terminal, table                 what a person at a terminal sees
+terminal, table, interrupt      what a person at a terminal sees, and Ctrl-C
 follow, announce, probe         what neighbours hear and are asked
 log, events                     what goes on record
 hook, cli (commands), status (overview), doctor (examine), install    thin doors to it

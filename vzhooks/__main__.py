@@ -6,6 +6,15 @@ import sys
 if sys.version_info < (3, 9):  # noqa: UP036 - whoever runs a source tree by hand; pip looks itself
     sys.exit("vzhooks: this Python is too old; vzhooks needs Python 3.9 or later, install it for that one")
 
-from vzhooks.cli import main
+from vzhooks import interrupt
 
-raise SystemExit(main())
+
+def main() -> int:
+    """Run one command; a Ctrl-C is no traceback even while the rest is imported."""
+    interrupt.end_at_once()
+    from vzhooks import cli
+    return cli.main()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

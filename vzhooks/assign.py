@@ -6,13 +6,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
-from vzhooks import host, reconcile, uplinks
+from vzhooks import host, reconcile, uplinks, vzlock
 from vzhooks.apply import Watch
 from vzhooks.confedit import with_uplink
-from vzhooks.errors import HostError, InputError, LockBusy, UsageError
+from vzhooks.errors import HostError, InputError, UsageError
 from vzhooks.host import Paths
 from vzhooks.model import Problem
 from vzhooks.reconcile import Report, Request
@@ -88,7 +88,8 @@ def find(paths: Paths, given: str) -> str:
 def assign(paths: Paths, settings: Settings, given: str, name: str, save: bool, watch: Watch) -> Assigned:
     """Give a VE the uplink `name`, "" for none.
 
-    Raises InputError for a VE or an uplink that there is not.
+    Raises InputError for a VE or an uplink that there is not, LockBusy, HostError where the config
+    cannot be written: nothing is changed then.
     """
     ctid = find(paths, given)
     config = host.read_config(paths, ctid)
@@ -99,70 +100,53 @@ def assign(paths: Paths, settings: Settings, given: str, name: str, save: bool, 
         uplinks.resolve(name, settings, before.facts.nics)
     way = next((w for w in before.ways if w.ve.ctid == ctid), None)
     report = Report()
-    if way:
-        report = reconcile.run(paths, settings, Request(ctids=frozenset({ctid}), assign={ctid: name}, watch=watch))
-    if save:
-        write(paths, ctid, name)
+    with _saved(paths, config, name, watch) if save else nullcontext():
+        if way:
+            request = Request(ctids=frozenset({ctid}), assign={ctid: name}, watch=watch)
+            report = reconcile.run(paths, settings, request)
     return Assigned(ctid, bool(way), save, report, way.ve.uplink if way else config.uplink)
 
 
-def write(paths: Paths, ctid: str, name: str) -> None:
-    """Change the UPLINK line of a VE's config as safely as vzctl does.
+@contextmanager
+def _saved(paths: Paths, config: VeConfig, name: str, watch: Watch) -> Iterator[None]:
+    """Change the UPLINK line of a VE's config as safely as vzctl does, once the body has done its work.
 
-    Through its symbolic link, under vzctl's lock, by a new file under the old name with the old mode
-    and owner. Raises LockBusy while vzctl is at work on the VE, HostError where it cannot be written:
-    the config is then as it was.
+    Through its symbolic link, under vzctl's locks, by a new file under the old name with the old mode and
+    owner. The new file is written before the body begins, so that a full disk changes nothing at all.
+    Raises LockBusy while vzctl is at work on the VE, HostError where it cannot be written.
     """
-    path = os.path.realpath(os.path.join(paths.conf_dir, f"{ctid}.conf"))
-    with _vzctl_lock(paths, ctid):
+    path = os.path.realpath(os.path.join(paths.conf_dir, f"{config.ctid}.conf"))
+    temporary = f"{path}.vzhooks"
+    with vzlock.of_the_ve(paths, config):
+        watch.begin(0)
         try:
-            with open(path, "rb") as file:
-                old = file.read()
-            new = with_uplink(old, name)
-            if new != old:
-                _replace(path, new)
+            with vzlock.of_the_config(paths, config.ctid):
+                old = _write(temporary, path, name)
+            yield
+            with vzlock.of_the_config(paths, config.ctid):
+                if _read(path) != old:  # by one of vzctl's commands that take no lock
+                    _write(temporary, path, name)
+                os.replace(temporary, path)
         except OSError as error:
             raise HostError(f"{path}: cannot be written ({error.strerror}), so UPLINK was not saved; "
                             "mend that and give the command again") from None
+        finally:
+            with suppress(OSError):
+                os.unlink(temporary)
 
 
-def _replace(path: str, data: bytes) -> None:
-    temporary, found = f"{path}.vzhooks", os.stat(path)
-    try:
-        with open(temporary, "wb") as file:
-            os.fchown(file.fileno(), found.st_uid, found.st_gid)
-            os.fchmod(file.fileno(), found.st_mode & 0o7777)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
+def _write(temporary: str, path: str, name: str) -> bytes:
+    """Write a config's text with another uplink beside it; return the text it has."""
+    old, found = _read(path), os.stat(path)
+    with open(temporary, "wb") as file:
+        os.fchown(file.fileno(), found.st_uid, found.st_gid)
+        os.fchmod(file.fileno(), found.st_mode & 0o7777)
+        file.write(with_uplink(old, name))
+        file.flush()
+        os.fsync(file.fileno())
+    return old
 
 
-@contextmanager
-def _vzctl_lock(paths: Paths, ctid: str) -> Iterator[None]:
-    """Hold the VE's lock file as vzctl does (vzctl src/lib/lock.c): it names our process and command."""
-    folder = next((d for d in host.lock_dirs(paths) if os.path.isdir(d)), "")
-    if not folder:
-        yield
-        return
-    path = os.path.join(folder, f"{ctid}.lck")
-    if host.is_locked(paths, ctid):
-        raise LockBusy(f"{path}: vzctl is at work on VE {ctid}; try again when it is done")
-    with suppress(FileNotFoundError):
-        os.unlink(path)  # of a vzctl that died
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    except FileExistsError:
-        raise LockBusy(f"{path}: vzctl is at work on VE {ctid}; try again when it is done") from None
-    except OSError as error:
-        raise HostError(f"{path}: {error.strerror}; vzhooks must run as root") from None
-    try:
-        os.write(handle, f"{os.getpid()}\nset\n".encode())
-        yield
-    finally:
-        os.close(handle)
-        os.unlink(path)
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from vzhooks import events, follow, log
+from vzhooks import events, follow, interrupt, log
 from vzhooks.apply import Failure, Watch, shell
 from vzhooks.commands import parser
 from vzhooks.errors import DONE, DRIFT, FAILED, UsageError, VzhooksError, printable
@@ -30,16 +30,31 @@ LOGGED = ("resync", "set", "harden", "install", "uninstall")
 def main(argv: list[str] | None = None) -> int:
     """Run one command; return the exit status of design: 0, 1, 2 usage, 3 drift, 75 busy."""
     log.open_standard()
-    args = parser().parse_args(argv)
+    with interrupt.orderly():
+        args = parser().parse_args(argv)
+        status = _run(args)
+        struck = interrupt.struck()
+        if struck:
+            _tell(args, ["interrupted; what had begun was brought to its end"])
+        return struck or status
+
+
+def _run(args: argparse.Namespace) -> int:
     event = events.Event(args.command)
     try:
-        return globals()[f"cmd_{args.command}"](args, event)
+        status: int = globals()[f"cmd_{args.command}"](args, event)
+        if sys.stdout:
+            sys.stdout.flush()
+        return status
     except VzhooksError as error:
         _tell(args, [str(error)])
         if args.command in LOGGED and not isinstance(error, UsageError) and not _is_look(args):
             event.failed(str(error))
         return error.exit_code
     except BrokenPipeError:
+        return FAILED
+    except OSError as error:
+        _tell(args, [f"{error.filename or 'stdout'}: {error.strerror}; mend that and give the command again"])
         return FAILED
     finally:
         log.close_quietly()
@@ -146,7 +161,7 @@ def _watch(args: argparse.Namespace) -> Watch:
     from vzhooks import terminal
     if args.verbose:
         return terminal.Verbose(args.command)
-    return terminal.Counter(args.command) if terminal.is_terminal(sys.stderr) else Watch()
+    return terminal.Counter(args.command) if terminal.is_terminal(sys.stderr) else terminal.Quiet()
 
 
 def _tell(args: argparse.Namespace, lines: Iterable[str], failures: Iterable[Failure] = ()) -> None:
@@ -178,6 +193,7 @@ def cmd_uninstall(args: argparse.Namespace, event: Event) -> int:
 def _say_all(lines: Iterable[str], event: Event) -> int:
     """Print each change of files; the last thing done is to put them on record."""
     done = []
+    interrupt.hold()
     for line in lines:
         done.append(line)
         print(line)

@@ -19,6 +19,12 @@ class _Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"{self.prog}: {UsageError(message)}; see `{self.prog} --help`\n")
 
 
+def _uplink(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("empty; give an uplink's name, or none to unassign the VE")
+    return text
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     top = _Parser(
@@ -43,7 +49,8 @@ def _everyday(commands: Any) -> None:
 
     assign = commands.add_parser("set", help="give a VE another uplink, at once and, with --save, for good")
     assign.add_argument("ctid", metavar="CTID", help="a VE's number, UUID or name")
-    assign.add_argument("--uplink", required=True, metavar="NAME", help="an uplink of this node; none unassigns the VE")
+    assign.add_argument("--uplink", required=True, metavar="NAME", type=_uplink,
+                        help="an uplink of this node; none unassigns the VE")
     assign.add_argument("--save", action="store_true", help="write it into the VE's config as well")
 
     status = commands.add_parser("status", help="show who leaves by what, and whether it is as it should be")

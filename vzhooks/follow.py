@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from vzhooks import announce, events, ini, log, nft, reconcile
+from vzhooks import announce, events, ini, interrupt, log, nft, reconcile
 from vzhooks.errors import VzhooksError
 from vzhooks.host import Paths
 from vzhooks.model import Element, family_of
@@ -127,6 +127,7 @@ def detach(work: Callable[[], Any]) -> None:
         os.setsid()
         if os.fork():
             os._exit(0)
+        interrupt.release()
         os.chdir("/")
         _close_all()
         work()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from vzhooks import events, follow, host, ini, log, reconcile
+from vzhooks import events, follow, host, ini, interrupt, log, reconcile
 from vzhooks.census import Event, may_have_uplink
 from vzhooks.errors import DONE, FAILED, VzhooksError
 from vzhooks.host import Paths
@@ -24,8 +24,17 @@ LOCK_WAIT_S = 120.0
 
 
 def main(name: str, environ: Mapping[str, str] = os.environ) -> int:
-    """Do what the event asks for; return 0, or 1 to refuse a start. Never raises."""
+    """Do what the event asks for; return 0, or 1 to refuse a start. Never raises.
+
+    A Ctrl-C is meant for vzctl, which ends a start by itself.
+    """
     log.open_standard()
+    with interrupt.orderly():
+        interrupt.hold()
+        return _main(name, environ)
+
+
+def _main(name: str, environ: Mapping[str, str]) -> int:
     paths, veid, conffile = Paths(), environ.get("VEID", ""), environ.get("VE_CONFFILE", "")
     event = events.Event(name, veid)
     try:

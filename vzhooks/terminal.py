@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
-from vzhooks import log
+from vzhooks import interrupt, log
 from vzhooks.apply import Watch, shell
 from vzhooks.plan import Op
 
@@ -35,7 +35,15 @@ def colour(stream: TextIO | None, environ: Mapping[str, str] = os.environ) -> bo
     return is_terminal(stream) and not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb"
 
 
-class Verbose(Watch):
+class Quiet(Watch):
+    """Bring to its end what has begun, whatever signal comes."""
+
+    def begin(self, total: int) -> None:
+        """Hold the signals."""
+        interrupt.hold()
+
+
+class Verbose(Quiet):
     """Say each change on stderr as it is made, as the command it equals, and what failed."""
 
     def __init__(self, command: str) -> None:
@@ -46,7 +54,7 @@ class Verbose(Watch):
         log.talk(f"vzhooks {self.command}: {shell(op)}{f': FAILED: {error}' if error else ''}")
 
 
-class Counter(Watch):
+class Counter(Quiet):
     """Show how far a long run is, in place, on a terminal's stderr."""
 
     def __init__(self, command: str) -> None:
@@ -55,6 +63,7 @@ class Counter(Watch):
 
     def begin(self, total: int) -> None:
         """Remember how many changes there are."""
+        super().begin(total)
         self.total = total
 
     def made(self, op: Op, error: str = "") -> None:

@@ -30,7 +30,8 @@ WHOLE = ("VE_ROOT", "VE_PRIVATE", "OSTEMPLATE", "PHYSPAGES", "VEID", "UUID", "ON
 class VeConfig:
     """Hold what concerns us of one VE's config; `notes` are lines to tell the operator.
 
-    addresses: canonical, without prefix length; uplink: "" without one; root: VE_ROOT or ""; name: NAME or "";
+    addresses: canonical, without prefix length; uplink: "" without one; root, private, name: VE_ROOT,
+    VE_PRIVATE, NAME or "";
     bridged: its NICs, as it calls them, that send by a bridge of the node and not by its routes.
     """
 
@@ -41,6 +42,7 @@ class VeConfig:
     name: str = ""
     notes: tuple[str, ...] = ()
     bridged: tuple[str, ...] = ()
+    private: str = ""
 
 
 def parse(data: bytes, ctid: str, where: str) -> VeConfig:
@@ -56,11 +58,10 @@ def parse(data: bytes, ctid: str, where: str) -> VeConfig:
     addresses, notes = _addresses(values, "IP_ADDRESS", where)
     routed, odd = _addresses([a for nic in nics if nic.routed for a in nic.addresses], "NETIF", where)
     uplink, more = _uplink([v for n, v in lines if n == "UPLINK"], where)
-    roots = [v for n, v in lines if n == "VE_ROOT"]
-    root = of_ve(roots[-1], ctid) if roots else ""
-    names = [v for n, v in lines if n == "NAME"]
-    return VeConfig(ctid, tuple(dict.fromkeys(addresses + routed)), uplink, root, names[-1] if names else "",
-                    notes + odd + more, tuple(nic.name for nic in nics if not nic.routed))
+    last = dict(lines)
+    root, private = (of_ve(last.get(key, ""), ctid) for key in ("VE_ROOT", "VE_PRIVATE"))
+    return VeConfig(ctid, tuple(dict.fromkeys(addresses + routed)), uplink, root, last.get("NAME", ""),
+                    notes + odd + more, tuple(nic.name for nic in nics if not nic.routed), private)
 
 
 def of_ve(value: str, ctid: str) -> str:

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Let Ctrl-C and SIGTERM end a command before its first change, or after its last.
+
+The signals are blocked, not caught, from the first change on: so nft(8) inherits that, which a
+terminal's Ctrl-C would otherwise end in the midst of its work.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+HELD = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+INTERRUPTED = 130
+
+
+def end_at_once() -> None:
+    """Let Ctrl-C end the process with one line: no exception that could strike anywhere, no traceback."""
+    signal.signal(signal.SIGINT, _end)
+
+
+def _end(*_: object) -> None:
+    try:
+        os.write(2, b"\nvzhooks: interrupted, nothing was changed\n" if os.isatty(2) else
+                 b"vzhooks: interrupted, nothing was changed\n")
+    finally:
+        os._exit(INTERRUPTED)
+
+
+@contextmanager
+def orderly() -> Iterator[None]:
+    """Have `end_at_once` and `hold` work inside, and all as it was before afterwards."""
+    mask, former = signal.pthread_sigmask(signal.SIG_BLOCK, ()), signal.getsignal(signal.SIGINT)
+    end_at_once()
+    try:
+        yield
+    finally:
+        struck()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, former)
+
+
+def hold() -> None:
+    """Keep the signals waiting from here on: what begins now is brought to its end."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
+
+
+def struck() -> int:
+    """Take a signal that waits; return the exit status that it stands for, 0 for none."""
+    waits = HELD & signal.sigpending()
+    info = signal.sigtimedwait(waits, 0) if waits else None
+    return 128 + info.si_signo if info else 0
+
+
+def release() -> None:
+    """Let the signals through again, in a child that lives on by itself."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
