@@ -73,8 +73,7 @@ def find(paths: Paths, given: str) -> str:
     Raises UsageError for what is neither, InputError where there is none, or more than one of that name.
     """
     _check(given)
-    if os.geteuid():  # else a VE whose config only root can read would be told not to exist
-        raise HostError(f"VE {given}: cannot be looked up; vzhooks must run as root")
+    host.require_root()
     if host.CTID.fullmatch(given) and os.path.exists(os.path.join(paths.conf_dir, f"{given}.conf")):
         return given
     named = [c for c, r in host.read_configs(paths).items() if isinstance(r, VeConfig) and r.name == given]

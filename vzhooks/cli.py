@@ -133,7 +133,8 @@ def cmd_harden(args: argparse.Namespace, event: Event) -> int:
 
 def cmd_doctor(args: argparse.Namespace, event: Event) -> int:
     """Print what would break the node, with evidence and fix."""
-    from vzhooks import doctor, examine
+    from vzhooks import doctor, examine, host
+    host.require_root()
     findings = doctor.examine(examine.gather(Paths(), args.probe))
     if args.json:
         print(doctor.as_json(findings))

@@ -82,6 +82,12 @@ def check_ctid(ctid: str) -> str:
     return ctid
 
 
+def require_root() -> None:
+    """Raise HostError for anybody else: what only root can read would look as if it were not there."""
+    if os.geteuid():
+        raise HostError("vzhooks must run as root; give the command again by sudo or su")
+
+
 @contextmanager
 def lock(path: str, wait_s: float) -> Iterator[None]:
     """Hold the one lock of vzhooks, waiting at most `wait_s`; raises LockBusy after that."""
@@ -89,7 +95,8 @@ def lock(path: str, wait_s: float) -> Iterator[None]:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise HostError(f"{path}: {error.strerror}; vzhooks must run as root") from None
+        step = "vzhooks must run as root" if isinstance(error, PermissionError) else "mend that and try again"
+        raise HostError(f"{path}: {error.strerror}; {step}") from None
     try:
         _wait(handle, path, wait_s)
         if not _is_file(path, handle):

@@ -91,6 +91,8 @@ def _copy(paths: Paths) -> str | None:
 
 
 def _forget(path: str) -> None:
+    if not os.path.lexists(path):
+        return  # a read-only file system refuses to remove even what is not there
     try:
         os.unlink(path)
     except FileNotFoundError:

@@ -28,8 +28,8 @@ def found() -> frozenset[Item]:
         if result.returncode == 0:
             listings[family] = result.stdout
         elif "No such file or directory" not in result.stderr:
-            line = _first_line(result.stderr)
-            raise KernelError(f"nft list table {family} {guard.NAME}: {line}; nothing was changed")
+            line = f"{_first_line(result.stderr)}; nothing was changed{_hint(result.stderr)}"
+            raise KernelError(f"nft list table {family} {guard.NAME}: {line}")
     return guard.parse(listings)
 
 
@@ -49,6 +49,8 @@ def check() -> None:
 
 def _hint(stderr: str) -> str:
     """Return what to say of an nft or a kernel that does not know what we ask for."""
+    if "not permitted" in stderr:
+        return "; run as root with CAP_NET_ADMIN"
     return f"; {SUPPORTED}" if "syntax error" in stderr or "not supported" in stderr else ""
 
 

@@ -149,5 +149,4 @@ def replace(path: str, text: str | bytes, mode: int) -> None:
     except OSError as error:
         with suppress(OSError):
             os.unlink(temporary)
-        how = "run vzhooks as root" if isinstance(error, PermissionError) else "mend that and try again"
-        raise HostError(f"{path}: cannot be written ({error.strerror}); {how}") from None
+        raise HostError(f"{path}: cannot be written ({error.strerror}); mend that and try again") from None

@@ -31,8 +31,8 @@ class VeConfig:
     """Hold what concerns us of one VE's config; `notes` are lines to tell the operator.
 
     addresses: canonical, without prefix length; uplink: "" without one; root, private, name: VE_ROOT,
-    VE_PRIVATE, NAME or "";
-    bridged: its NICs, as it calls them, that send by a bridge of the node and not by its routes.
+    VE_PRIVATE, NAME or ""; bridged: its NICs, as it calls them, that send by a bridge of the node and not
+    by its routes.
     """
 
     ctid: str
