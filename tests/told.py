@@ -13,7 +13,11 @@ from tests.lab.vzctl4 import Vzctl4
 from tests.lab.vzctl9 import Vzctl9
 from tests.site import Site
 
-VETOES = [vzctl.complaint("mount", f"{CONF_DIR}/vps.mount") for vzctl in (Vzctl4, Vzctl9)]
+VETO = f"Error executing mount script {CONF_DIR}/vps.mount"
+CONF, INI = "/etc/vz/conf/101.conf", "/etc/vz/vzhooks.ini"
+# VE 102 goes by eth4 with an ini and without.
+ETH4 = "[uplink:eth4]\n"
+ISP1 = "[uplink:isp1]\ndevice = eth3\n"
 
 
 def one_line(stderr: str, *parts: str) -> None:
@@ -76,3 +80,15 @@ def unhurt(site: Site) -> Iterator[None]:
     yield
     assert site.state() == before
     site.leaves_by("102", "eth4")
+
+
+def use(site: Site, ini: str) -> None:
+    """Write an ini and bring the node in line with it."""
+    if ini:
+        site.ini(ini)
+        site.vzhooks("resync")
+
+
+def assert_nothing_executed(site: Site) -> None:
+    """Assert that no file stands where a shell's word in a value would have made one."""
+    assert not [name for name in ("/x", "/etc/vz/conf/x", "/vz/x") if site.node.hn.exists(name)]

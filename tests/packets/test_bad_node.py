@@ -1,0 +1,179 @@
+"""An ini, a disk or neighbours in the kernel that hinder us are told in one line, and let nobody out."""
+
+import os
+from contextlib import suppress
+
+import pytest
+
+from tests.lab import ns
+from tests.site import VE101
+from tests.told import (
+    ETH4,
+    INI,
+    ISP1,
+    goes_on,
+    hook,
+    hook_refuses,
+    one_line,
+    records,
+    refused,
+    running,
+    unhurt,
+    use,
+)
+
+GOOD = "/var/lib/vzhooks/vzhooks.ini.good"
+
+
+# -- the node's ini ---------------------------------------------------------------------------------
+
+
+def spoil(site, how):
+    """Make the ini one that must not be used."""
+    ini = site.node.hn.path(INI)
+    if how == "error in [node]":
+        ini.write_text("[node]\nreserve = eth0\n" + ini.read_text())
+    elif how == "owned by another":
+        site.node.hn.call(os.chown, INI, 65534, 65534)
+    elif how == "dangling link":
+        ini.unlink()
+        ini.symlink_to("/vz/nowhere.ini")
+    else:
+        site.node.hn.path({"writable": INI, "in a writable directory": "/etc/vz"}[how]).chmod(0o777)
+
+
+@pytest.mark.parametrize("how, parts", [
+    ("error in [node]", ["[node] reserve: unknown key", "allowed: unassigned, reserved"]),
+    ("writable", [f"{INI}: others than root can write it", "chmod go-w"]),
+    ("in a writable directory", ["/etc/vz: others than root can write it", "chmod go-w"]),
+    ("owned by another", [f"{INI}: others than root can write it", "chown root"]),
+    ("dangling link", [f"{INI}: the link leads nowhere"]),
+])
+def test_an_ini_that_cannot_be_used(site, how, parts):
+    """Hooks go by the last good copy and warn, the command line refuses; without a copy nobody is let out."""
+    running(site, ETH4 + ISP1)
+    for ctid, uplink in (("101", "isp1"), ("103", "isp1"), ("105", None)):
+        site.node.create_ve(ctid, [f"192.168.18.{ctid}"], uplink)
+    spoil(site, how)
+    with unhurt(site):
+        for command in ("resync", "status"):
+            done = site.vzhooks(command, rc=1)
+            assert done.stdout == ""
+            one_line(done.stderr, *parts)
+    goes_on(site, "101", *parts, "going by the last good copy")
+    site.leaves_by("101", "eth3")
+    site.end_announcers()
+    site.node.hn.path(GOOD).unlink()
+    with unhurt(site):
+        refused(site, "103", "start refused", *parts)
+    goes_on(site, "105", "not hindered", *parts)
+    site.leaves_by("105", "eth0")
+
+
+@pytest.mark.parametrize("body, parts", [
+    ("device = eth3\n  && reboot", ["[uplink:isp1] device = eth3", "&& reboot", "not a device's name"]),
+    ("device = eth3\ngateway = 300.1.1.1", ["[uplink:isp1] gateway = 300.1.1.1", "an IPv4 address, none, auto"]),
+    ("device = eth3\n\x1b[31mred = 1", ["[uplink:isp1]", "unknown key"]),
+])
+def test_an_error_in_one_uplink_concerns_its_ves_alone(busy, body, parts):
+    use(busy, f"{ETH4}[uplink:isp1]\n{body}\n")
+    busy.node.create_ve("101", [VE101], "isp1")
+    with unhurt(busy):
+        refused(busy, "101", "VE 101", "start refused", INI, *parts)
+        busy.node.write_conf("101", [VE101], "eth4")
+        assert hook(busy, "mount").returncode == 0
+        assert hook(busy, "umount").returncode == hook(busy, "postumount").returncode == 0
+
+
+GONE_BAD = {
+    "": "uplink isp1: not in this node's ini",
+    "[uplink:isp1]\ndevice = lo\n": "uplink isp1: lo is the loopback",
+    "[uplink:isp1]\ndevise = eth3\n": "[uplink:isp1] devise: unknown key",
+    ISP1 + "[node]\nreserved = eth3\n": "[uplink:isp1] device = eth3: reserved",
+}
+
+
+def test_a_running_ve_is_cut_off_when_its_uplink_goes_bad(site):
+    """By the next resync, never by main; the others go on, and the old ini brings it back."""
+    running(site, ETH4 + ISP1)
+    site.ve("101", uplink="isp1")
+    site.end_announcers()
+    for isp1, part in GONE_BAD.items():
+        site.ini(ETH4 + isp1)
+        for command in ("resync", "status"):
+            told = [line for line in site.vzhooks(command, rc=None).stderr.splitlines() if "VE 101" in line]
+            one_line("\n".join(told), f"vzhooks {command}: VE 101: ", part)
+        site.leaves_by("101", None)
+        site.leaves_by("102", "eth4")
+    assert site.status("101") == "blocked"
+    site.ini(ETH4 + ISP1)
+    site.vzhooks("resync")
+    site.leaves_by("101", "eth3")
+
+
+# -- what belongs to others -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("occupy, part", [
+    ("ip route {} 10.9.0.0/16 dev eth0 table 1003", "holds another's route to 10.9.0.0/16"),
+    ("ip rule {} from 10.9.0.0/16 lookup 1003 priority 900", "is looked up by another's rule of priority 900"),
+], ids=["routes", "a rule"])
+def test_a_table_that_others_use_is_refused(busy, occupy, part):
+    busy.hn(*occupy.format("add").split())
+    use(busy, f"{ETH4}{ISP1}table = 1003\n")
+    busy.node.create_ve("101", [VE101], "isp1")
+    with unhurt(busy):
+        refused(busy, "101", f"uplink isp1: table 1003 {part}; choose a free table")
+    busy.hn(*occupy.format("del").split())
+
+
+def test_another_s_rule_within_our_priorities_is_told(site):
+    """At first use it refuses an assigned VE, each time; later it is a warning; it hinders no other VE."""
+    add = ("ip", "rule", "add", "from", "10.9.9.9", "lookup", "77", "priority", "1099")
+    parts = ["1000-1099", "from 10.9.9.9/32 lookup 77", "give that rule another priority"]
+    site.hn(*add)
+    site.ve("105")
+    site.node.create_ve("101", [VE101], "eth3")
+    before = site.state()
+    hook_refuses(site, "101", *parts)
+    refused(site, "101", *parts)
+    assert site.state() == before
+    site.hn("ip", "rule", "del", "priority", "1099")
+    running(site)
+    site.hn(*add)
+    goes_on(site, "101", *parts)
+    site.leaves_by("101", "eth3")
+    site.leaves_by("102", "eth4")
+
+
+# -- no room ----------------------------------------------------------------------------------------
+
+
+def fill(path):
+    """Fill a directory's file system to its last byte."""
+    with suppress(OSError), open(f"{path}/filler", "wb", buffering=0) as file:
+        while file.write(b"\0" * 512):
+            pass
+
+
+@pytest.mark.parametrize("path", ["/run/vzhooks", "/var/lib/vzhooks"])
+def test_a_full_disk_lets_nobody_out_and_hinders_nobody_else(site, path):
+    site.node.hn.call(ns.mount, "tiny", path, "tmpfs", 0, "size=32k")
+    running(site)
+    site.node.create_ve("101", [VE101], "eth3")
+    site.node.create_ve("105", ["192.168.18.105"])
+    site.node.hn.call(fill, path)
+    with unhurt(site):
+        refused(site, "101", f"{path}/", "cannot be written (No space left on device)")
+    result = site.vzctl.start("105")
+    assert result.rc == 0 and len(result.stderr.splitlines()) <= 1
+    site.leaves_by("105", "eth0")
+    site.node.hn.path(f"{path}/filler").unlink()
+    assert site.vzctl.start("101").rc == 0
+    site.leaves_by("101", "eth3")
+
+
+def test_a_start_is_noted(site):
+    """Else `refused` could not fail for a note that is left."""
+    site.ve("101", uplink="eth3")
+    assert "101" in records(site)
