@@ -206,4 +206,3 @@ def cmd_hook(args: argparse.Namespace, event: Event) -> int:
     """Do what a hook script does, in the environment vzctl gives it."""
     from vzhooks import hook
     return hook.boot(Paths()) if args.name == "boot" else hook.main(args.name)
-

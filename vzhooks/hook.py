@@ -149,4 +149,3 @@ def _give_back(paths: Paths, settings: Settings, ctid: str) -> None:
         reconcile.run(paths, settings, Request(event=Event("refused", ctid), wait_s=LOCK_WAIT_S))
     except VzhooksError as error:
         log.say(f"mount: VE {ctid}: {error}")
-
