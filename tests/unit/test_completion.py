@@ -55,7 +55,7 @@ def asked(node, *words):
 @pytest.mark.parametrize(("words", "offered"), [
     (["vzhooks", ""], COMMANDS),
     (["vzhooks", "u"], ["uninstall"]),
-    (["vzhooks", "--v"], ["--version"]),
+    (["vzhooks", "--v"], ["--version", "--verbose"]),
     (["vzhooks", "set", "--s"], ["--save"]),
     (["vzhooks", "set", "101", "--save", "--u"], ["--uplink"]),
     (["vzhooks", "set", ""], ["101", "1e2f-77", "web\\ one", "\\$\\(touch\\ x\\)"]),
