@@ -20,7 +20,7 @@ setup(
     install_requires=["pyroute2>=0.9.7,<0.10"],
     packages=["vzhooks", "vzhooks.scripts", "vzhooks.conf"],
     package_dir={"vzhooks.scripts": "scripts", "vzhooks.conf": "conf"},
-    package_data={"vzhooks.scripts": ["vps.*"], "vzhooks.conf": ["*.ini", "*.service", "*.conf"]},
+    package_data={"vzhooks.scripts": ["vps.*", "vz-*", "vzctl"], "vzhooks.conf": ["*.ini", "*.service", "*.conf"]},
     entry_points={"console_scripts": ["vzhooks = vzhooks.__main__:main"]},
     classifiers=[
         "Environment :: Console",

@@ -9,23 +9,27 @@ PACKAGE = Path(__file__).parent.parent / "vzhooks"
 # Each module may import those in its own line's layers or above; the doors come last.
 LAYERS = [
     {"__init__", "errors", "interrupt", "model", "lean"},
-    {"roles", "tables", "settings", "vzconf", "guard"},
+    {"keys"},
+    {"roles", "tables", "settings", "vzconf", "guard", "wrapper"},
     {"confedit", "harden", "messages", "sysctl", "uplinks"},
     {"policy"},
     {"records"},
     {"census", "plan"},
-    {"host", "nft"},
+    {"host", "nft", "spawn"},
     {"kernel", "ini", "vzlock"},
     {"apply"},
-    {"reconcile", "log"},
+    {"reconcile", "log", "shim"},
     {"announce", "doctor", "events", "explain", "status"},
-    {"assign", "follow", "install", "probe", "table", "terminal"},
-    {"examine", "hook", "overview", "where"},
-    {"cli", "commands"},
+    {"assign", "chain", "commands", "follow", "manifest", "probe", "table", "terminal"},
+    {"completion", "manual"},
+    {"examine", "hook", "install", "overview", "vzctl", "where"},
+    {"live"},
+    {"cli"},
     {"__main__"},
 ]
 PURE = {"model", "errors", "roles", "tables", "settings", "vzconf", "guard", "policy", "census", "plan", "status",
-        "table", "harden", "doctor", "messages", "uplinks", "confedit", "explain"}
+        "table", "harden", "doctor", "messages", "uplinks", "confedit", "explain", "wrapper", "keys", "commands",
+        "completion", "manual"}
 IO = {"os", "socket", "subprocess", "pyroute2", "fcntl", "time", "sys", "shutil", "signal", "syslog"}
 
 

@@ -13,7 +13,7 @@ from tests.lab.vzctl4 import Vzctl4
 from tests.lab.vzctl9 import Vzctl9
 from tests.site import Site
 
-VETO = f"Error executing mount script {CONF_DIR}/vps.mount"
+VETOES = [vzctl.complaint("mount", f"{CONF_DIR}/vps.mount") for vzctl in (Vzctl4, Vzctl9)]
 CONF, INI = "/etc/vz/conf/101.conf", "/etc/vz/vzhooks.ini"
 # VE 102 goes by eth4 with an ini and without.
 ETH4 = "[uplink:eth4]\n"

@@ -12,9 +12,12 @@ reconcile, apply                the one path: lock, read, decide, note down, car
 terminal, table, interrupt      what a person at a terminal sees, and Ctrl-C
 follow, announce, probe         what neighbours hear and are asked
 log, events                     what goes on record
-hook, cli (commands), status (overview), doctor (examine), install    thin doors to it
+hook, cli (commands), status (overview), doctor (examine)  thin doors to it
+vzctl (wrapper, spawn, shim)    what `vzctl set --uplink` does around the real vzctl
+install (chain, manifest), manual, completion              files put on a node, and taken away
 
-All above `host` is pure, as are status, table and doctor; tests/test_layers.py holds that.
+All above `host` is pure, as are status, table, doctor, wrapper, manual and completion; tests/test_layers.py
+holds that.
 """
 
 __version__ = "0.1.0"

@@ -17,6 +17,7 @@ from vzhooks.host import Paths
 from vzhooks.model import Problem
 from vzhooks.reconcile import Report, Request
 from vzhooks.settings import Settings
+from vzhooks.uplinks import Way
 from vzhooks.vzconf import VeConfig, shown
 
 NAME = re.compile(r"(?![-\s])[^/]{1,64}(?<!\s)")
@@ -70,12 +71,14 @@ def _check(given: str) -> str:
 def find(paths: Paths, given: str) -> str:
     """Return the id of the VE given by id or by name.
 
-    Raises UsageError for what is neither, InputError where there is none, or more than one of that name.
+    A number may have leading zeros, as vzctl takes it. Raises UsageError for what is neither, InputError
+    where there is none, or more than one of that name.
     """
     _check(given)
     host.require_root()
-    if host.CTID.fullmatch(given) and os.path.exists(os.path.join(paths.conf_dir, f"{given}.conf")):
-        return given
+    for ctid in (given, given.lstrip("0") if given.isdecimal() else ""):
+        if host.CTID.fullmatch(ctid) and os.path.exists(os.path.join(paths.conf_dir, f"{ctid}.conf")):
+            return ctid
     named = [c for c, r in host.read_configs(paths).items() if isinstance(r, VeConfig) and r.name == given]
     if len(named) > 1:
         raise InputError(f"{given}: the name of more than one VE ({', '.join(named)}); give the id")
@@ -84,11 +87,17 @@ def find(paths: Paths, given: str) -> str:
     return named[0]
 
 
-def assign(paths: Paths, settings: Settings, given: str, name: str, save: bool, watch: Watch) -> Assigned:
-    """Give a VE the uplink `name`, "" for none.
+def check(paths: Paths, settings: Settings, given: str, name: str) -> tuple[str, bool]:
+    """Return the id of a VE that may be given the uplink `name`, and whether it runs; change nothing.
 
-    Raises InputError for a VE or an uplink that there is not, LockBusy, HostError where the config
-    cannot be written: nothing is changed then.
+    Raises InputError for a VE or an uplink that there is not.
+    """
+    config, way = _look(paths, settings, given, name)
+    return config.ctid, bool(way)
+
+
+def _look(paths: Paths, settings: Settings, given: str, name: str) -> tuple[VeConfig, Way | None]:
+    """Return the VE's config, and its way while it runs; raises as `check`.
     """
     ctid = find(paths, given)
     config = host.read_config(paths, ctid)
@@ -97,7 +106,17 @@ def assign(paths: Paths, settings: Settings, given: str, name: str, save: bool, 
     before = reconcile.run(paths, settings, Request(ctids=frozenset({ctid}), dry_run=True))
     if name:
         uplinks.resolve(name, settings, before.facts.nics)
-    way = next((w for w in before.ways if w.ve.ctid == ctid), None)
+    return config, next((w for w in before.ways if w.ve.ctid == ctid), None)
+
+
+def assign(paths: Paths, settings: Settings, given: str, name: str, save: bool, watch: Watch | None = None) -> Assigned:
+    """Give a VE the uplink `name`, "" for none.
+
+    Raises InputError for a VE or an uplink that there is not, LockBusy, HostError where the config
+    cannot be written: nothing is changed then.
+    """
+    config, way = _look(paths, settings, given, name)
+    ctid, watch = config.ctid, watch or Watch()
     report = Report()
     with _saved(paths, config, name, watch) if save else nullcontext():
         if way:

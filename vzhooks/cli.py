@@ -81,19 +81,16 @@ def cmd_set(args: argparse.Namespace, event: Event) -> int:
     event.ctid = done.ctid
     event.done(done.report, "stopped", **{"from": done.former or "none", "to": args.uplink}, saved=done.saved)
     follow.announce_moved(done.report)
-    mine = [p for p in done.report.problems if p.ctid in ("", done.ctid)]
-    _tell(args, _lines(mine), done.report.failures)
+    _tell(args, _lines(done.problems), done.report.failures)
     _tell(args, [_what_set_did(done, args.uplink, event.ms)])
-    return FAILED if done.report.failures or any(p.refuses for p in mine) else DONE
+    return FAILED if done.failed else DONE
 
 
 def _what_set_did(done: Assigned, name: str, ms: int) -> str:
-    ve = f"VE {done.ctid}"
+    ve = f"VE {done.ctid}: uplink {name}"
     if not done.runs:
-        return (f"{ve}: uplink {name} saved; it does not run and has it from its next start" if done.saved else
-                f"{ve} does not run and --save was not given, so nothing was changed")
-    kept = "saved" if done.saved else f"not saved; {ve} has its old uplink again after its next stop"
-    return f"{ve}: uplink {name}, {len(done.report.ops) or 'no'} changes made in {ms} ms; {kept}"
+        return done.remark or f"{ve} saved; it does not run and has it from its next start"
+    return f"{ve}, {len(done.report.ops) or 'no'} changes made in {ms} ms; {done.remark or 'saved'}"
 
 
 def cmd_status(args: argparse.Namespace, event: Event) -> int:
@@ -182,23 +179,26 @@ def _lines(problems: Iterable[Problem]) -> list[str]:
 def cmd_install(args: argparse.Namespace, event: Event) -> int:
     """Put our files in place, keeping what stands there."""
     from vzhooks import install
-    return _say_all(install.install(Paths(args.destdir), sys.executable), event)
+    python = args.python or sys.executable
+    return _done(args, event, install.install(Paths.below(args.destdir), python, args.vzctl_wrapper))
 
 
 def cmd_uninstall(args: argparse.Namespace, event: Event) -> int:
     """Take our files and all of our state away again."""
     from vzhooks import install
-    return _say_all(install.uninstall(Paths(args.destdir), args.force), event)
+    return _done(args, event, install.uninstall(Paths.below(args.destdir), args.force))
 
 
-def _say_all(lines: Iterable[str], event: Event) -> int:
-    """Print each change of files; the last thing done is to put them on record."""
-    done = []
+def _done(args: argparse.Namespace, event: Event, lines: Iterable[str]) -> int:
+    """Print each change of files and put them on record; what has begun is brought to its end."""
     interrupt.hold()
+    changes = 0
     for line in lines:
-        done.append(line)
         print(line)
-    event.counted(len(done))
+        changes += 1
+    event.counted(changes)
+    if not changes:
+        _tell(args, ["nothing to do"])
     return DONE
 
 

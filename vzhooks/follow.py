@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from vzhooks import announce, events, ini, interrupt, log, nft, reconcile
+from vzhooks import announce, events, host, ini, interrupt, log, nft, reconcile
 from vzhooks.errors import VzhooksError
 from vzhooks.host import Paths
 from vzhooks.model import Element, family_of
@@ -65,7 +65,7 @@ def _settle(paths: Paths, ctid: str, added: frozenset[str]) -> None:
             time.sleep(0.1)
         if os.path.exists(paths.ves):
             request = Request(ctids=frozenset({ctid}), expect={ctid: None}, wait_s=30.0)
-            reconcile.run(paths, ini.load_for_hook(paths)[0], request)
+            _heal(paths, ini.load_for_hook(paths)[0], request, ctid)
     except VzhooksError as error:
         log.say(f"after a change of addresses: VE {ctid}: {error}", quiet=True)
 
@@ -73,12 +73,8 @@ def _settle(paths: Paths, ctid: str, added: frozenset[str]) -> None:
 def _follow(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
     from vzhooks.kernel import wait_for_route
     try:
-        settings = ini.load_for_hook(paths)[0]
-        request = Request(ctids=frozenset({ctid}), wait_s=30.0)
-        # Without our notes vzhooks was uninstalled meanwhile, and must not come back.
-        if not wait_for_route(addresses, ROUTE_WAIT_S) or not os.path.exists(paths.ves):
-            return
-        _repeat((), lambda: _places(_heal(paths, settings, request, ctid), ctid), len(addresses))
+        if wait_for_route(addresses, ROUTE_WAIT_S):
+            _tell(paths, ctid, addresses)
     except VzhooksError as error:
         log.say(f"after mount: VE {ctid}: {error}", quiet=True)
 
@@ -89,6 +85,13 @@ def _heal(paths: Paths, settings: Settings, request: Request, ctid: str) -> Repo
     if report.ops:
         event.done(report)
     return report
+
+
+def _tell(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
+    """Publish and announce what is routed of a VE, now and some times more."""
+    settings, request = ini.load_for_hook(paths)[0], Request(ctids=frozenset({ctid}), wait_s=30.0)
+    if os.path.exists(paths.ves):  # without our notes vzhooks was uninstalled meanwhile, and must not come back
+        _repeat((), lambda: _places(_heal(paths, settings, request, ctid), ctid), len(addresses))
 
 
 def _places(report: Report, ctid: str) -> list[tuple[str, str]]:

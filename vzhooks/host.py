@@ -233,6 +233,11 @@ def _locks(paths: Paths) -> dict[str, str]:
     return found
 
 
+def is_locked(paths: Paths, ctid: str) -> bool:
+    """Tell whether a live vzctl holds the VE's lock file."""
+    return ctid in _locks(paths)
+
+
 def lock_dirs(paths: Paths) -> list[str]:
     """Return where vzctl may keep its lock files: LOCKDIR of vz.conf, else both defaults."""
     given = node_value(paths, "LOCKDIR")

@@ -174,8 +174,11 @@ class _Run:
             return found_so
         self.request.watch.begin(len(ops))
         self._save_node(numbers, hard)
-        _save(self.paths, self.known, count.records, self.request)
+        if not self.request.empty:
+            _save(self.paths, self.known, count.records, self.request)
         failures = tuple(apply(ops, self.kernel, self.request.watch))
+        if self.request.empty:
+            self.kernel.disown(handed)
         return replace(found_so, failures=failures, moved=_moved(ops, facts))
 
     def _vzctls(self, facts: Facts) -> frozenset[Proxy]:

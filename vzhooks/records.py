@@ -149,4 +149,5 @@ def replace(path: str, text: str | bytes, mode: int) -> None:
     except OSError as error:
         with suppress(OSError):
             os.unlink(temporary)
-        raise HostError(f"{path}: cannot be written ({error.strerror}); mend that and try again") from None
+        how = "run vzhooks as root" if isinstance(error, PermissionError) else "mend that and try again"
+        raise HostError(f"{path}: cannot be written ({error.strerror}); {how}") from None

@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TextIO
 
 from vzhooks import interrupt, log
@@ -78,5 +79,6 @@ class Counter(Quiet):
 
     def _show(self, text: str) -> None:
         # Blanks and not an escape sequence: a dumb terminal clears its line so as well.
-        print(f"\r{text.ljust(self.shown)}" + ("" if text else "\r"), end="", file=sys.stderr, flush=True)
+        with suppress(OSError):  # a terminal that is gone must not end the run
+            print(f"\r{text.ljust(self.shown)}" + ("" if text else "\r"), end="", file=sys.stderr, flush=True)
         self.shown = len(text)

@@ -14,6 +14,7 @@ import signal
 from vzhooks import assign, follow, ini, log, reconcile, spawn, wrapper
 from vzhooks.assign import Assigned
 from vzhooks.errors import DONE, FAILED, HostError, InputError, SettingsError, VzhooksError
+from vzhooks.events import Event
 from vzhooks.host import Paths
 from vzhooks.reconcile import Request
 from vzhooks.records import Expected
@@ -54,6 +55,7 @@ class _Job:
     def __init__(self, real: str, asked: Asked) -> None:
         self.paths, self.real, self.asked = Paths(), real, asked
         self.name = "" if asked.uplink == "none" else asked.uplink
+        self.event = Event("set", asked.ve)
         self.settings: Settings = ini.load(self.paths)
         self.ctid, runs = assign.check(self.paths, self.settings, asked.ve, self.name)
         self.coming = addresses_in(re.split(r"[\s,]+", " ".join(asked.adds))) if runs else ()
@@ -88,6 +90,8 @@ class _Job:
 
     def tell(self, done: Assigned) -> int:
         """Tell the operator, and the neighbours; return our exit status."""
+        self.event.ctid = done.ctid
+        self.event.done(done.report, "stopped", to=self.asked.uplink, saved=done.saved)
         lines = [f"VE {p.ctid}: {p.text}" if p.ctid else p.text for p in done.problems]
         for line in [*lines, *(f.text for f in done.report.failures), *filter(None, [done.remark])]:
             _say(line)

@@ -12,6 +12,8 @@ from tests.packets.test_hook_scripts import AS_NOBODY, open_to_all
 from tests.site import VE101
 from tests.told import one_line, running
 
+pytestmark = pytest.mark.generation(4)  # what is read and said is the same on both
+
 TREES = ("/etc/vz", "/etc/sysctl.d", "/etc/iproute2", "/etc/systemd/system", "/var/lib/vzhooks", "/run/vzhooks",
          "/vz/lock", "/vz/private")
 LOOKS = [["status"], ["status", "--json"], ["status", "102"], ["resync", "--dry-run"], ["harden", "--check"],

@@ -22,6 +22,8 @@ from tests.told import (
     use,
 )
 
+pytestmark = pytest.mark.generation(4)  # what is read and said is the same on both
+
 GOOD = "/var/lib/vzhooks/vzhooks.ini.good"
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.site import VE101
 
+pytestmark = pytest.mark.generation(4)  # what is read and said is the same on both
+
 SOCKET = "/run/systemd/journal/socket"
 
 

@@ -1,5 +1,6 @@
 """`vzhooks set` moves a VE: at once, without losing packets, and for good with --save."""
 
+import fcntl
 import os
 import threading
 
@@ -120,3 +121,20 @@ def test_a_full_disk_leaves_the_config_as_it_was(site):
     assert "was not saved" in site.vzhooks("set", "101", "--uplink", "eth4", "--save", rc=1).stderr
     assert site.node.hn.read(CONF) == before
     assert site.hn("ls", folder).split() == sorted(["101.conf" if site.node.generation == 4 else "ve.conf", "fill"])
+
+
+@pytest.mark.generation(9)
+@pytest.mark.parametrize("lock", ["/vz/private/101/.lck", "/var/vz/101.conf.lck"])
+def test_a_config_under_libvzctls_lock_is_not_written(site, lock):
+    """Nor does the VE move, which runs."""
+    site.ve("101", uplink="eth3")
+    site.end_announcers()
+    site.vzhooks("resync")
+    before = site.state(), site.node.hn.read(CONF)
+    with site.node.hn.path(lock).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        said = site.vzhooks("set", "101", "--uplink", "eth4", "--save", rc=None)
+    assert (site.state(), site.node.hn.read(CONF)) == before
+    assert said.returncode == (75 if lock.endswith("/.lck") else 1) and "vzctl is" in said.stderr
+    site.vzhooks("set", "101", "--uplink", "eth4", "--save")
+    assert 'UPLINK="eth4"' in site.node.hn.read(CONF)

@@ -15,6 +15,8 @@ import pytest
 from tests.lab.node import BEYOND, GATEWAY
 from tests.site import VE101
 
+pytestmark = pytest.mark.generation(4)  # what is read and said is the same on both
+
 DOC = Path(__file__).parents[2] / "docs/status-json.md"
 INI = "[uplink:isp1]\ndevice = eth3\n[uplink:isp2]\ndevice = eth4\n[uplink:isp5]\ndevice = eth5\n"
 
