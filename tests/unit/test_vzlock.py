@@ -59,7 +59,8 @@ def test_ours_names_us_and_is_gone_afterwards(paths):
     assert not os.path.exists(pid_file(paths))
 
 
-@pytest.mark.parametrize("text", [f"{os.getpid()}\n", f"{os.getppid()}\nset\n", "", "\n", "what?\n"])
+@pytest.mark.parametrize("text", [f"{os.getpid()}\n", f"{os.getppid()}\nset\n", "", "\n", "what?\n"],
+                         ids=["ours", "parent", "empty", "blank", "odd"])
 def test_a_live_or_unreadable_lock_is_busy_and_stays(paths, text):
     path = pid_file(paths, text)
     with pytest.raises(LockBusy, match="vzctl is at work on VE 101.*try again") as error, hold(paths):
@@ -79,7 +80,7 @@ def test_a_directory_in_its_place_is_busy(paths):
         pytest.fail("went on")
 
 
-@pytest.mark.parametrize("text, busy", [(f"{DEAD}\n", False), (f"{os.getpid()}\n", True)])
+@pytest.mark.parametrize("text, busy", [(f"{DEAD}\n", False), (f"{os.getpid()}\n", True)], ids=["dead", "live"])
 def test_an_empty_lock_is_read_again_when_vzctl_has_written_it(paths, text, busy):
     pid_file(paths, "")
     timer = threading.Timer(0.08, pid_file, (paths, text))
