@@ -41,7 +41,9 @@ class View:
 
 def ways(view: View) -> list[Way]:
     """Return the ways of the VEs asked for, all that live for none; a stopped one has that of its config."""
-    live = {way.ve.ctid: way for way in view.report.ways}
+    live: dict[str, Way] = {}
+    for way in view.report.ways:  # what a VE is about to be given comes after what it has
+        live.setdefault(way.ve.ctid, way)
     return [live.get(ctid) or _stopped(ctid, view) for ctid in view.ctids] if view.ctids else list(live.values())
 
 
@@ -65,14 +67,21 @@ def _ve(way: Way, drift: bool, view: View) -> Row:
     ve, uplink = way.ve, way.uplink
     config, record = view.report.configs.get(ve.ctid), view.report.records.get(ve.ctid)
     state, why = _with_gateway(way, view)
+    bridged = [printable(n) for n in config.bridged] if isinstance(config, VeConfig) else []
+    why = "; ".join(filter(None, (why, _past_us(bridged))))
     return {
         "ve": ve.ctid, "name": printable(config.name) if isinstance(config, VeConfig) else "",
         "addresses": list(ve.addresses), "uplink": ve.uplink, "device": uplink.device if uplink else "",
         "table": _table(uplink, view), "gateways": _gateways(uplink, view, {family_of(a) for a in ve.addresses}),
         "state": "drift" if drift and way.state != STOPPED else state,
         "phase": record.phase if record else STOPPED,
-        "since_s": _age(ve.ctid, view), "why": printable(why),
+        "since_s": _age(ve.ctid, view), "bridged": bridged, "why": printable(why),
     }
+
+
+def _past_us(bridged: Sequence[str]) -> str:
+    """Return what is to say of NICs that send by a bridge of the node, past its routing."""
+    return f"bridged, so past vzhooks: {', '.join(bridged)}" if bridged else ""
 
 
 def _age(ctid: str, view: View) -> int | None:

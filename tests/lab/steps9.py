@@ -62,7 +62,7 @@ class Run:
     def _network(self, state: str, more: dict[str, str]) -> None:
         venet0, listed = self.venet0() if addresses_in(self.text) else None, netifs_in(self.text)
         first = [] if venet0 is None or venet0 in listed else [venet0]
-        for nic in [*first, *listed]:
+        for nic in [*first, *(n for n in listed if n.routed)]:  # the lab has no bridge for the others
             mine = addresses_in(self.text) if nic.name == "venet0" else nic.addresses
             self.give(nic, mine, state, **more)
         if self.ve.nics:

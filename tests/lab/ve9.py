@@ -33,17 +33,19 @@ ORIGIN_SAMPLE="vz.ct2"
 
 @dataclass(frozen=True)
 class Netif:
-    """Hold one routed NIC of a config's NETIF; venet0's own addresses stand in IP_ADDRESS."""
+    """Hold one NIC of a config's NETIF, routed or bridged; venet0's own addresses stand in IP_ADDRESS."""
 
     name: str
     mac: str
     host_mac: str
     host_name: str
     addresses: tuple[str, ...] = ()
+    routed: bool = True
 
     def __str__(self) -> str:
         """Write it as libvzctl does: `ip=` with colons and dotted masks, `ip6=` last and with commas."""
-        text = f"ifname={self.name},mac={self.mac},host_mac={self.host_mac},host_ifname={self.host_name},type=routed"
+        text = f"ifname={self.name},mac={self.mac},host_mac={self.host_mac},host_ifname={self.host_name}"
+        text += ",type=routed" if self.routed else ",type=bridge,network=Bridged"
         four = ":".join(with_mask(a) for a in self.addresses if ":" not in a)
         six = ",".join(with_mask(a) for a in self.addresses if ":" in a)
         return text + (f",ip={four}" if four else "") + (f",ip6={six}" if six else "")
@@ -67,7 +69,8 @@ def _netif(entry: str) -> Netif:
     values = dict(word.split("=", 1) for word in rest.split(","))
     words = [*filter(None, values.get("ip", "").split(":")), *filter(None, six.split(","))]
     addresses = tuple(word.split("/")[0] for word in words)
-    return Netif(values["ifname"], values["mac"], values["host_mac"], values["host_ifname"], addresses)
+    routed = values.get("type") == "routed"
+    return Netif(values["ifname"], values["mac"], values["host_mac"], values["host_ifname"], addresses, routed)
 
 
 def with_mask(address: str) -> str:

@@ -1,6 +1,8 @@
 """What OpenVZ 9 does otherwise than vzctl 4: a veth for each VE, its own events, NICs, ids and gaps."""
 
+import json
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -80,12 +82,14 @@ def test_a_second_nic_s_address_stands_in_netif_alone(nine):
 
 
 def test_a_bridged_nic_is_none_of_our_business_and_status_says_so(nine):
-    nic = new_netif("101", "eth1", ["192.168.18.66"])
-    extra = f'NETIF="{str(nic).replace("type=routed", "type=bridge,network=Bridged")}"\n'
-    nine.node.create_ve("101", [VE101], "eth3", extra=extra)
-    assert nine.vzhooks("resync").stderr.count("\n") == 1
-    config = nine.node.hn.read("/etc/vz/conf/101.conf")
-    assert "192.168.18.66" in config and not ours(nine, "192.168.18.66")
+    nic = replace(new_netif("101", "eth1", ["192.168.18.66"]), routed=False)
+    nine.node.create_ve("101", [VE101], "eth3", extra=f'NETIF="{nic}"\n')
+    assert nine.vzctl.start("101").rc == 0
+    way(nine, "eth3")
+    assert ours(nine, "192.168.18.66") == []
+    (shown,) = json.loads(nine.vzhooks("status", "--json").stdout)["ves"]
+    assert (shown["state"], shown["addresses"], shown["bridged"]) == ("ok", [VE101], ["eth1"])
+    assert "bridged, so past vzhooks: eth1" in nine.vzhooks("status", "101").stdout
 
 
 def test_a_ve_that_ends_by_itself(nine):
