@@ -19,7 +19,6 @@ def findings(site, *args):
     return {check: [f for f in found if f["check"] == check] for check in {f["check"] for f in found}}
 
 
-@pytest.mark.generation(4, 9)
 def test_a_healthy_node_has_no_findings_and_exit_0(every):
     every.ve("101", uplink="eth3")
     every.ve("102", uplink="eth4")
@@ -37,7 +36,6 @@ def test_the_probe_sees_three_answerers_before_hardening_and_one_after(every):
     assert findings(every, "--probe") == {}
 
 
-@pytest.mark.generation(4, 9)
 def test_the_probe_finds_the_wrong_answerer_of_a_ve(every):
     every.ve("101", uplink="eth3")
     every.end_announcers()
