@@ -286,6 +286,6 @@ def test_nothing_comes_back_after_an_uninstall_during_a_start(site):
 
 def listing(site):
     """Return every file that vzhooks may touch, with its mode and checksum."""
-    where = "/etc /run/vzhooks /var/lib/vzhooks /usr/local/sbin"
+    where = "/etc /run/vzhooks /var/lib/vzhooks /usr/local/sbin /usr/libexec/libvzctl/script.d"
     return site.hn("sh", "-c", f"find {where} ! -name lock -printf '%p %m %l\\n' 2>/dev/null | sort; "
                                f"find {where} -type f ! -name lock -exec cksum {{}} + 2>/dev/null | sort")
