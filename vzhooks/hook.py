@@ -87,7 +87,8 @@ def _mount(event: events.Event, conffile: str, paths: Paths) -> int:
         config = host.read_config(paths, ctid, conffile)
     except FileNotFoundError:
         # create and register mount before the config has its name (libvzctl lib/create.c)
-        log.say(f"mount: VE {ctid}: {conffile or paths.conf_dir}: no config yet, so nothing to do", log.INFO)
+        log.say(f"mount: VE {ctid}: {conffile or paths.conf_dir}: no config yet, so nothing to do", log.INFO,
+                quiet=True)
         return DONE
     assigned, settings = may_have_uplink(config), Settings()
     try:
