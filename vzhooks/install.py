@@ -142,14 +142,15 @@ def _settings(paths: Paths) -> Settings:
 
 
 def _refuse_while_needed(paths: Paths, force: bool) -> None:
-    if force or not os.path.isdir(paths.conf_dir):  # without vzctl no VE runs
+    if not os.path.isdir(paths.conf_dir):  # without vzctl no VE runs
         return
+    # With --force as well: what cannot be read now cannot be removed, and the hooks must not go alone.
     report = reconcile.run(paths, _settings(paths), Request(dry_run=True))
     # An address that vzctl was about to give keeps a VE among the ways for a while after its stop.
     over = {c for c, record in records.load_ves(paths.ves).items() if record.phase == records.STOPPING}
     running = [w.ve.ctid for w in report.ways if (w.ve.uplink or w.uplink)
                and (w.ve.ctid not in over or report.facts.local.intersection(w.ve.addresses))]
-    if running:
+    if running and not force:
         raise HostError(f"VEs with an uplink run ({', '.join(running)}) and would fall to main's routes; "
                         "stop them, or give --force")
 
