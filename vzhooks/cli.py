@@ -186,7 +186,7 @@ def cmd_install(args: argparse.Namespace, event: Event) -> int:
 def cmd_uninstall(args: argparse.Namespace, event: Event) -> int:
     """Take our files and all of our state away again."""
     from vzhooks import install
-    return _done(args, event, install.uninstall(Paths.below(args.destdir), args.force))
+    return _done(args, event, install.uninstall(Paths.below(args.destdir), args.force, _watch(args)))
 
 
 def _done(args: argparse.Namespace, event: Event, lines: Iterable[str]) -> int:

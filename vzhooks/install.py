@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Collection, Iterator
 
 from vzhooks import __version__, chain, commands, completion, ini, manual, reconcile, records, shim, tables
+from vzhooks.apply import Watch
 from vzhooks.errors import HostError, SettingsError, UsageError
 from vzhooks.harden import OFF
 from vzhooks.host import Paths
@@ -112,7 +113,7 @@ def _hints(paths: Paths, lines: Collection[str]) -> Iterator[str]:
         yield "now run: systemctl restart systemd-networkd && vzhooks resync"
 
 
-def uninstall(paths: Paths, force: bool) -> Iterator[str]:
+def uninstall(paths: Paths, force: bool, watch: Watch | None = None) -> Iterator[str]:
     """Remove all we put and all our state in the kernel; yield a line for each change.
 
     Raises HostError, nothing being changed, while VEs with an uplink run and `force` is not given.
@@ -124,7 +125,7 @@ def uninstall(paths: Paths, force: bool) -> Iterator[str]:
         for path in chain.names(paths):
             yield from chain.take_away(path)
         if not paths.root:
-            yield from _empty_kernel(paths)
+            yield from _empty_kernel(paths, watch or Watch())
         made.judge(paths.wrapper, shim.wants(paths, False))
         yield from made.remove()
         for folder, held in notes.items():
@@ -155,8 +156,8 @@ def _refuse_while_needed(paths: Paths, force: bool) -> None:
                         "stop them, or give --force")
 
 
-def _empty_kernel(paths: Paths) -> Iterator[str]:
-    report = reconcile.run(paths, _settings(paths), Request(empty=True, harden=OFF))
+def _empty_kernel(paths: Paths, watch: Watch) -> Iterator[str]:
+    report = reconcile.run(paths, _settings(paths), Request(empty=True, harden=OFF, watch=watch))
     if report.failures:
         raise HostError("; ".join(f.text for f in report.failures))
     if report.ops:

@@ -99,6 +99,12 @@ def test_verbose_says_each_change_as_it_is_made(site, argv):
     assert [f"vzhooks resync: {line}" for line in done.stdout.splitlines()] == done.stderr.splitlines()[:-1]
 
 
+def test_verbose_says_what_an_uninstall_takes_from_the_kernel(site):
+    site.ve("101", uplink="eth3")
+    site.end_announcers()
+    assert "vzhooks uninstall: ip rule del from 192.168.18.101/32" in site.vzhooks("-v", "uninstall", "--force").stderr
+
+
 @pytest.mark.parametrize("verbose, mark", [((), ""), (("-v",), "FAILED: ")])
 def test_a_refusal_of_the_kernel_names_the_change_once(site, verbose, mark):
     site.ve("101", uplink="eth3")
