@@ -285,9 +285,9 @@ def test_resync_announces_what_it_moved(every):
 def test_a_ve_that_stopped_or_moved_is_not_announced_where_it_was(site):
     site.ve("101", uplink="eth3")
     time.sleep(0.3)
-    site.vzhooks("set", "101", "--uplink", "eth4")
     site.ve("102", uplink="eth4")
     site.vzctl.stop("102")
+    site.vzhooks("set", "101", "--uplink", "eth4")
     with Tap(site.node.hn, *NICS) as tap:
         time.sleep(4)
     heard = [(f.nic, f.src) for f in tap.find(outgoing=True, proto="arp") if f.src == f.dst]
