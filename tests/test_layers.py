@@ -17,7 +17,7 @@ LAYERS = [
     {"census", "plan"},
     {"host", "nft", "spawn"},
     {"kernel", "ini", "vzlock"},
-    {"apply"},
+    {"apply", "arrival"},
     {"reconcile", "log", "shim"},
     {"announce", "doctor", "events", "explain", "status"},
     {"assign", "chain", "commands", "follow", "manifest", "probe", "table", "terminal"},
@@ -73,7 +73,7 @@ def test_only_kernel_talks_netlink():
     users |= {n for n, uses in modules().items() if any(u.startswith("pyroute2") for u in uses)}
     assert users == {"kernel", "lean"}
     assert [n for n, uses in modules().items() if "vzhooks.lean" in uses] == ["kernel"]
-    readers = {"examine", "follow", "overview", "where"}
+    readers = {"arrival", "examine", "follow", "overview", "where"}
     assert {n for n, uses in modules().items() if "vzhooks.kernel" in uses} == {"reconcile"} | readers
 
 

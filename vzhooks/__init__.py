@@ -10,9 +10,9 @@ host, vzlock, records, ini      files, our lock and vzctl's, our own notes about
 kernel (lean), nft, sysctl      the only three doors to the kernel
 reconcile, apply                the one path: lock, read, decide, note down, carry out
 terminal, table, interrupt      what a person at a terminal sees, and Ctrl-C
-follow, announce, probe         what neighbours hear and are asked
+follow, arrival, announce, probe    what neighbours hear and are asked
 log, events                     what goes on record
-hook, cli (commands), status (overview), doctor (examine)  thin doors to it
+hook, live, cli (commands), status (overview), doctor (examine)    thin doors to it
 vzctl (wrapper, spawn, shim)    what `vzctl set --uplink` does around the real vzctl
 install (chain, manifest), manual, completion              files put on a node, and taken away
 

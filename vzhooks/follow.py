@@ -48,7 +48,7 @@ def after_change(paths: Paths, ctid: str, added: frozenset[str]) -> None:
 
 
 def _settle(paths: Paths, ctid: str, added: frozenset[str]) -> None:
-    from vzhooks.kernel import wait_for_route
+    from vzhooks.arrival import wait_for_route
     held = host.is_locked(paths, ctid)  # not with --skiplock
     deadline = time.monotonic() + (ROUTE_WAIT_S if held else UNLOCKED_WAIT_S)
 
@@ -71,7 +71,7 @@ def _settle(paths: Paths, ctid: str, added: frozenset[str]) -> None:
 
 
 def _follow(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
-    from vzhooks.kernel import wait_for_route
+    from vzhooks.arrival import wait_for_route
     try:
         if wait_for_route(addresses, ROUTE_WAIT_S):
             _tell(paths, ctid, addresses)

@@ -28,12 +28,15 @@ def install(paths: Paths, python: str, wrapper: bool = False) -> Iterator[str]:
 
     wrapper: the one of vzctl as well; one that is there already is kept up to date in any case.
     Below a root (for packagers) it asks nothing of this machine. Over an older version it refreshes
-    what that one put. Raises HostError where a file cannot be written or somebody's file is in the way.
+    what that one put. Raises HostError where a file cannot be written or somebody's file is in the way,
+    KernelError where this kernel or its nft(8) is too old.
     """
     if not paths.root and not os.path.isdir(paths.conf_dir):
         raise HostError(f"{paths.conf_dir}: not there; is vzctl installed on this node?")
     if not os.path.isabs(python) or not python.isprintable():
         raise UsageError(f"{python!r} cannot be the interpreter; give its absolute path by --python")
+    if not paths.root:
+        reconcile.require_support()
     lines: list[str] = []
     try:
         for line in _install(paths, python, wrapper):

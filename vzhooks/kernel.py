@@ -10,8 +10,6 @@ import errno
 import importlib
 import ipaddress
 import os
-import select
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable
 
@@ -35,9 +33,8 @@ from vzhooks.roles import is_lan, is_ve_side
 
 IPRoute: Any = lean.iproute()
 NetlinkError = importlib.import_module("pyroute2.netlink.exceptions").NetlinkError
-IPRSocket: Any = importlib.import_module("pyroute2.netlink.rtnl.iprsocket").IPRSocket
+IPRSocket: Any = importlib.import_module("pyroute2.netlink.rtnl.iprsocket").IPRSocket  # for arrival
 
-RTMGRP_ROUTES = 0x40 | 0x400  # include/uapi/linux/rtnetlink.h: RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE
 NLM_F_DUMP_INTR = 0x10  # include/uapi/linux/netlink.h
 # include/uapi/linux/rtnetlink.h
 RTN_UNICAST, RTN_LOCAL = 1, 2
@@ -154,7 +151,7 @@ class Kernel:
         try:
             m = self._ip.route("get", **ask, **({"iif": iif} if iif else {}))[0]
         except (NetlinkError, OSError) as error:
-            return Lookup(error=os.strerror(_errno(error)))
+            return Lookup(error=os.strerror(errno_of(error)))
         if m["type"] == RTN_LOCAL:
             return Lookup(table_of(m), "lo", local=True)
         if m["type"] != RTN_UNICAST:
@@ -233,8 +230,8 @@ class Kernel:
                 assert isinstance(op.item, Route)
                 self._apply_route(op.verb, op.item)
         except (NetlinkError, OSError) as error:
-            if not _is_done(op, _errno(error)):
-                raise KernelError(os.strerror(_errno(error))) from None
+            if not _is_done(op, errno_of(error)):
+                raise KernelError(os.strerror(errno_of(error))) from None
 
     def _apply_proxy(self, verb: str, proxy: Proxy, mark: int) -> None:
         self._ip.neigh("del" if verb == DELETE else "add", family=FAMILIES[proxy.family], dst=proxy.address,
@@ -254,38 +251,6 @@ class Kernel:
     def _apply_route(self, verb: str, route: Route) -> None:
         index = self._index(route.dev) if route.dev else 0
         self._ip.route({ADD: "add", DELETE: "del"}.get(verb, "replace"), **route_request(route, index))
-
-
-def wait_for_route(addresses: frozenset[str], timeout_s: float) -> bool:
-    """Wait until main has a host route on the VEs' side for one of the addresses; tell whether it came.
-
-    A route event for one of them only wakes us, and the routes are read; so do lost events.
-    """
-    deadline = time.monotonic() + timeout_s
-    events = IPRSocket(groups=RTMGRP_ROUTES)
-    try:
-        events.bind(groups=RTMGRP_ROUTES)
-        concerned = True
-        while time.monotonic() < deadline:
-            if concerned:
-                with Kernel() as kernel:
-                    if kernel.facts().local & addresses:
-                        return True
-            if select.select([events.fileno()], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                concerned = _concerns(events, addresses)
-        return False
-    finally:
-        events.close()
-
-
-def _concerns(events: Any, addresses: frozenset[str]) -> bool:
-    """Read what came; tell whether it is about one of the addresses, or something was lost (ENOBUFS)."""
-    try:
-        return any(m.get("RTA_DST") in addresses for m in events.get())
-    except OSError as error:
-        if _errno(error) != errno.ENOBUFS:
-            raise KernelError(f"route events: {os.strerror(_errno(error))}") from None
-        return True
 
 
 def _open() -> Any:
@@ -309,13 +274,14 @@ def _whole(dump: Callable[[], list], what: str) -> list:
         try:
             messages = dump()
         except (NetlinkError, OSError) as error:
-            raise KernelError(f"{what}: cannot be read ({os.strerror(_errno(error))}); nothing was changed") from None
+            raise KernelError(f"{what}: cannot be read ({os.strerror(errno_of(error))}); nothing was changed") from None
         if not any(m["header"]["flags"] & NLM_F_DUMP_INTR for m in messages):
             return messages
     raise KernelError(f"{what}: change faster than they can be read; nothing was changed, try again")
 
 
-def _errno(error: Exception) -> int:
+def errno_of(error: Exception) -> int:
+    """Return the errno that a refusal of the kernel stands for."""
     return getattr(error, "code", None) or getattr(error, "errno", None) or errno.EIO
 
 
