@@ -16,7 +16,7 @@ LAYERS = [
     {"records"},
     {"census", "plan"},
     {"host", "nft", "spawn"},
-    {"kernel", "ini", "vzlock"},
+    {"flows", "kernel", "ini", "vzlock"},
     {"apply", "arrival"},
     {"reconcile", "log", "shim"},
     {"announce", "doctor", "events", "explain", "status"},
@@ -67,11 +67,11 @@ def test_pure_modules_do_no_io():
 
 
 def test_only_kernel_talks_netlink():
-    """The kernel module uses pyroute2, which lean imports for it by name."""
+    """The kernel module uses pyroute2, which lean imports for it by name; flows alone talks to conntrack."""
     users = {path.stem for path in PACKAGE.glob("*.py") for node in ast.walk(ast.parse(path.read_text()))
              if isinstance(node, ast.Constant) and re.match(r"pyroute2[.\w]*$", str(node.value))}
     users |= {n for n, uses in modules().items() if any(u.startswith("pyroute2") for u in uses)}
-    assert users == {"kernel", "lean"}
+    assert users == {"flows", "kernel", "lean"}
     assert [n for n, uses in modules().items() if "vzhooks.lean" in uses] == ["kernel"]
     readers = {"arrival", "examine", "follow", "overview", "where"}
     assert {n for n, uses in modules().items() if "vzhooks.kernel" in uses} == {"reconcile"} | readers

@@ -7,7 +7,7 @@ roles, uplinks, tables          which NIC is what; what an UPLINK means here; ta
 census, policy, harden, plan    who lives; what should be; the changes between
 guard, messages                 our nftables tables as text, rtnetlink messages as values, and back
 host, vzlock, records, ini      files, our lock and vzctl's, our own notes about VEs
-kernel (lean), nft, sysctl      the only three doors to the kernel
+kernel (lean), nft, sysctl      the only three doors to the kernel, and flows to conntrack
 reconcile, apply                the one path: lock, read, decide, note down, carry out
 terminal, table, interrupt      what a person at a terminal sees, and Ctrl-C
 follow, arrival, announce, probe    what neighbours hear and are asked

@@ -83,6 +83,10 @@ def cmd_set(args: argparse.Namespace, event: Event) -> int:
     follow.announce_moved(done.report)
     _tell(args, _lines(done.problems), done.report.failures)
     _tell(args, [_what_set_did(done, args.uplink, event.ms)])
+    if args.forget_flows and done.runs:
+        from vzhooks import flows
+        addresses = [a for w in done.report.ways if w.ve.ctid == done.ctid for a in w.ve.addresses]
+        _tell(args, [f"VE {done.ctid}: {flows.forget(addresses) or 'no'} tracked connections forgotten"])
     return FAILED if done.failed else DONE
 
 

@@ -52,6 +52,8 @@ def _everyday(commands: Any) -> None:
     assign.add_argument("--uplink", required=True, metavar="NAME", type=_uplink,
                         help="an uplink of this node; none unassigns the VE")
     assign.add_argument("--save", action="store_true", help="write it into the VE's config as well")
+    assign.add_argument("--forget-flows", action="store_true",
+                        help="end the VE's tracked connections too, as those behind NAT keep their old way")
 
     status = commands.add_parser("status", help="show who leaves by what, and whether it is as it should be")
     status.add_argument("ctids", nargs="*", metavar="CTID", help="a VE's number, UUID or name; none: all that live")

@@ -138,3 +138,24 @@ def test_a_config_under_libvzctls_lock_is_not_written(site, lock):
     assert said.returncode == (75 if lock.endswith("/.lck") else 1) and "vzctl is" in said.stderr
     site.vzhooks("set", "101", "--uplink", "eth4", "--save")
     assert 'UPLINK="eth4"' in site.node.hn.read(CONF)
+
+
+def flows(site):
+    """Return what the HN tracks of VE 101."""
+    return [line for line in site.hn("cat", "/proc/net/nf_conntrack").splitlines() if f"src={VE101} " in line]
+
+
+@pytest.mark.generation(4)
+@pytest.mark.parametrize("forget", [False, True])
+def test_connections_are_left_alone_unless_asked(site, forget):
+    """Behind NAT a connection keeps the address of its old way out."""
+    site.hn("nft", "table ip nat { chain out { type nat hook postrouting priority 100; "
+                   'oifname "eth*" masquerade; }; }')
+    site.ve("101", uplink="eth3")
+    assert site.ping("101") == 3
+    assert len(flows(site)) == 1 and "dst=192.168.18.11 " in flows(site)[0]
+    done = site.vzhooks("set", "101", "--uplink", "eth4", *(["--forget-flows"] if forget else []))
+    assert bool(flows(site)) is not forget
+    assert ("1 tracked connections forgotten" in done.stderr) is forget
+    assert site.ping("101") == 3
+    assert any("dst=192.168.18.12 " in flow for flow in flows(site))
