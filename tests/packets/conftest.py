@@ -4,11 +4,12 @@ from contextlib import suppress
 
 import pytest
 
-pytest.register_assert_rewrite("tests.site", "tests.told")
+pytest.register_assert_rewrite("tests.site", "tests.told", "tests.wrapped")
 
 from tests.lab import ExampleNode  # noqa: E402
 from tests.site import Site  # noqa: E402
 from tests.told import running  # noqa: E402
+from tests.wrapped import Wrapped  # noqa: E402
 
 FILES = ("/etc/vz/vzhooks.ini", "/var/lib/vzhooks/vzhooks.ini.good", "/etc/vz/conf/101.conf")
 
@@ -93,3 +94,18 @@ def busy(shared):
     """A node on which VE 102 runs by eth4, and on which a test starts nothing more."""
     yield shared.lend()
     shared.take_back()
+
+
+@pytest.fixture
+def wrapped(site):
+    return Wrapped(site)
+
+
+@pytest.fixture
+def moved(wrapped):
+    """VE 101 runs by eth3, and nothing of its start is under way any more."""
+    wrapped.site.ve("101", uplink="eth3")
+    wrapped.site.end_announcers()
+    wrapped.site.vzhooks("resync")
+    wrapped.site.end_announcers()
+    return wrapped
