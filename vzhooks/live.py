@@ -18,7 +18,7 @@ from vzhooks.errors import DONE, FAILED, VzhooksError
 from vzhooks.hook import LOCK_WAIT_S
 from vzhooks.host import Paths
 from vzhooks.reconcile import Report, Request
-from vzhooks.records import Expected
+from vzhooks.records import Expected, Record
 from vzhooks.vzconf import VeConfig, addresses_in
 
 
@@ -28,8 +28,11 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
     uplink = "?"
     try:
         ctid = host.check_ctid(veid)
-        uplink = _uplink(paths, ctid)
-        return _close(paths, ctid, uplink, addresses_in(environ.get("IP_ADD", "").split()))
+        added, record = addresses_in(environ.get("IP_ADD", "").split()), _record(paths, ctid)
+        if added and record and record.expected and set(added) <= set(record.expected.addresses):
+            return DONE  # closed by the vzctl wrapper, which settles them as well
+        uplink = _uplink(paths, ctid, record)
+        return _close(paths, ctid, uplink, added)
     except VzhooksError as error:
         line = str(error)
     except Exception as error:  # noqa: BLE001 - the hook's door: whatever it is, the operator reads one line
@@ -38,11 +41,16 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
     return FAILED if uplink else DONE
 
 
-def _uplink(paths: Paths, ctid: str) -> str:
-    """Return the uplink that the VE has now, which may be another than its config names."""
+def _record(paths: Paths, ctid: str) -> Record | None:
     with suppress(VzhooksError):  # notes that cannot be read hinder no VE without uplink
-        if record := records.load_ves(paths.ves).get(ctid):
-            return record.uplink
+        return records.load_ves(paths.ves).get(ctid)
+    return None
+
+
+def _uplink(paths: Paths, ctid: str, record: Record | None) -> str:
+    """Return the uplink that the VE has now, which may be another than its config names."""
+    if record:
+        return record.uplink
     config = host.read_config(paths, ctid)
     return config.uplink if isinstance(config, VeConfig) else "?" if may_have_uplink(config) else ""
 

@@ -44,7 +44,7 @@ def test_with_nothing_left_but_save_the_real_one_is_not_called(moved):
 
 @pytest.mark.parametrize(("words", "says"), [
     (("101", "--uplink", "isp9"), "this node has eth0, eth3, eth4"), (("101", "--uplink", "lo"), "loopback"),
-    (("999", "--uplink", "eth4"), "no such VE"), (("0", "--uplink", "eth4"), "no such VE"),
+    (("999", "--uplink", "eth4"), "no such VE"), (("0", "--uplink", "eth4"), "is no VE's id"),
     (("101", "--uplink"), "needs the name"), (("101", "--uplink="), "needs the name"),
     (("101", "--uplink", "--save"), "is no uplink's name"),
 ])
