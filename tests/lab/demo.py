@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Show what vzhooks does, on the example node, with real packets: before and after."""
+"""Show what vzhooks does, on the example node, with real packets: before and after.
+
+The one argument is the generation of OpenVZ: 4 (vzctl 4, the default) or 9.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
+from typing import Union
 
-from tests.lab import ExampleNode, Vzctl4
+from tests.lab import ExampleNode, Vzctl4, Vzctl9
 from tests.lab.node import CLIENT, MACS
 from tests.lab.tap import Tap
 from tests.lab.wire import flush_neighbours, ping, who_has
@@ -14,9 +18,10 @@ from tests.lab.wire import flush_neighbours, ping, who_has
 NODE = """
                     the hardware node                              LAN 192.168.18.0/24
   VE 101 .101 --+              +-- eth0 .10 (reserved for the node) --+
-                +-- venet0  HN +-- eth3 .11 --------------------------+-- switch -- client .129
+                +-- %7s HN +-- eth3 .11 --------------------------+-- switch -- client .129
   VE 102 .102 --+              +-- eth4 .12 --------------------------+              (and gateway .1)
 """
+Vzctl = Union[Vzctl4, Vzctl9]
 NAMES = {mac: nic for nic, mac in MACS.items()}
 VES = (("101", "192.168.18.101", "eth3"), ("102", "192.168.18.102", "eth4"))
 
@@ -66,7 +71,7 @@ def vzhooks(node: ExampleNode, *args: str) -> str:
     return done.stdout
 
 
-def start(vzctl: Vzctl4, ctid: str) -> None:
+def start(vzctl: Vzctl, ctid: str) -> None:
     """Start a VE, showing the command."""
     began = time.monotonic()
     result = vzctl.start(ctid)
@@ -75,7 +80,7 @@ def start(vzctl: Vzctl4, ctid: str) -> None:
         raise SystemExit(f"vzctl start {ctid}: exit {result.rc}: {result.stderr}")
 
 
-def before(node: ExampleNode, vzctl: Vzctl4) -> None:
+def before(node: ExampleNode, vzctl: Vzctl) -> None:
     """Show the node without vzhooks."""
     heading("Before: the node as it is, rp_filter 0")
     for ctid, address, _ in VES:
@@ -87,7 +92,7 @@ def before(node: ExampleNode, vzctl: Vzctl4) -> None:
         vzctl.stop(ctid)
 
 
-def after(node: ExampleNode, vzctl: Vzctl4) -> bool:
+def after(node: ExampleNode, vzctl: Vzctl) -> bool:
     """Show the node with vzhooks; return whether all is as promised."""
     heading("vzhooks is installed, and each VE's config names its uplink")
     vzhooks(node, "install")
@@ -124,7 +129,7 @@ def failing(node: ExampleNode) -> bool:
     return right and (out, back) == ("eth3", "eth3")
 
 
-def stop(node: ExampleNode, vzctl: Vzctl4) -> bool:
+def stop(node: ExampleNode, vzctl: Vzctl) -> bool:
     """Stop the VEs; return whether nothing of them is left."""
     heading("The VEs stop, and nothing of them is left")
     for ctid, _, _ in VES:
@@ -137,9 +142,12 @@ def stop(node: ExampleNode, vzctl: Vzctl4) -> bool:
 
 def main() -> int:
     """Run the demo; return 0 where all was as promised."""
-    print(NODE)
-    with ExampleNode(rp_filter=0) as node:
-        vzctl = Vzctl4(node)
+    generation = sys.argv[1] if sys.argv[1:] else "4"
+    if generation not in ("4", "9"):
+        raise SystemExit("demo: give 4 (vzctl 4) or 9 (OpenVZ 9)")
+    print(NODE % ("venet0" if generation == "4" else "veth..."))
+    with ExampleNode(rp_filter=0, generation=int(generation)) as node:
+        vzctl: Vzctl = Vzctl9(node) if generation == "9" else Vzctl4(node)
         before(node, vzctl)
         right = [after(node, vzctl), failing(node), stop(node, vzctl)]
     heading("As promised" if all(right) else "NOT as promised; please report this output")
