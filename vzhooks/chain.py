@@ -14,6 +14,7 @@ from contextlib import suppress
 from vzhooks.errors import HostError
 from vzhooks.host import Paths
 from vzhooks.records import NEW, replace
+from vzhooks.shim import has_interpreter
 
 HOOKS = ("vps.mount", "vps.umount", "vps.postumount")
 HEAD = b"#!/bin/sh\n# vzhooks hook script for "
@@ -88,7 +89,7 @@ def wrong(paths: Paths) -> dict[str, str]:
             found[path] = "is missing, so vzctl does not call vzhooks"
         elif not is_ours(path):
             found[path] = "was replaced by somebody, so vzctl does not call vzhooks"
-        elif not _has_interpreter(path):
+        elif not has_interpreter(path):
             found[path] = "names a python that is gone, so VEs with an uplink cannot start"
         elif not os.access(path, os.X_OK):
             found[path] = "is not executable, so vzctl fails on it"
@@ -98,11 +99,6 @@ def wrong(paths: Paths) -> dict[str, str]:
 def is_ours(path: str) -> bool:
     """Tell whether a file is a hook script that some version of vzhooks put."""
     return not os.path.islink(path) and os.path.isfile(path) and _bytes(path).startswith(HEAD)
-
-
-def _has_interpreter(path: str) -> bool:
-    line = next((x for x in _bytes(path).splitlines() if x.startswith(b"python=")), b"")
-    return os.access(os.fsdecode(line[len(b"python="):].strip(b"'").replace(b"'\\''", b"'")), os.X_OK)
 
 
 def _bytes(path: str) -> bytes:

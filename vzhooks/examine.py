@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from vzhooks import announce, chain, harden, host, ini, nft, probe, reconcile, sysctl, uplinks
+from vzhooks import announce, chain, harden, host, ini, nft, probe, reconcile, shim, sysctl, uplinks
 from vzhooks.doctor import Exam
 from vzhooks.errors import InputError, SettingsError, VzhooksError
 from vzhooks.host import Paths
@@ -43,7 +43,8 @@ def gather(paths: Paths, ask: bool) -> Exam:
     return Exam(
         report=report, facts=facts, unread=tuple(unread), broken=broken, unknown=_unknown(paths, settings, facts),
         sysctls=sysctl.read([*keys, "net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"]),
-        hooks=chain.wrong(paths), host_routes=seen.host_routes, strangers=seen.strangers, before=seen.before,
+        hooks={**chain.wrong(paths), **shim.wrong(paths)}, host_routes=seen.host_routes,
+        strangers=seen.strangers, before=seen.before,
         networkd=_networkd(), answers=probe.ask(lan, macs, assigned) if ask else {}, macs=macs,
     )
 

@@ -65,3 +65,27 @@ def known(paths: Paths, search: str, asked: bool) -> str:
         if asked:
             raise
         return USUAL
+
+
+def has_interpreter(path: str) -> bool:
+    """Tell whether the python that a script of ours names is there."""
+    with open(path, "rb") as file:
+        line = next((x for x in file.read().splitlines() if x.startswith(b"python=")), b"")
+    return os.access(os.fsdecode(line[len(b"python="):].strip(b"'").replace(b"'\\''", b"'")), os.X_OK)
+
+
+def wrong(paths: Paths) -> dict[str, str]:
+    """Return what is wrong with the wrapper, where there is one of ours."""
+    path, found = paths.wrapper, ""
+    if not is_ours(path):
+        return {}
+    if not os.access(path, os.X_OK):
+        found = "is not executable, so nobody goes through it"
+    elif not has_interpreter(path):
+        found = "names a python that is gone, so `vzctl set --uplink` fails"
+    else:
+        try:
+            real(paths, os.environ.get("PATH", ""))
+        except HostError:
+            found = "finds no vzctl behind it, so every vzctl fails; install vzctl, or `vzhooks uninstall`"
+    return {path: found} if found else {}

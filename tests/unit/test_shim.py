@@ -1,11 +1,15 @@
 """The real vzctl is the next one on PATH that is no wrapper of ours."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from vzhooks import shim
 from vzhooks.errors import HostError
 from vzhooks.host import Paths
 
+TEMPLATE = (Path(__file__).parents[2] / "scripts/vzctl").read_bytes()
 OURS = "#!/bin/sh\n# vzhooks vzctl wrapper, made by\n"
 
 
@@ -37,3 +41,18 @@ def test_a_node_without_vzctl_is_refused_unless_the_wrapper_is_only_refreshed(tm
 
 def test_a_package_is_built_for_the_usual_place(tmp_path):
     assert shim.real(Paths(str(tmp_path)), "") == "/usr/sbin/vzctl"
+
+
+@pytest.mark.parametrize("change, says", [
+    (str, ""), (lambda path: path.chmod(0o644), "not executable"),
+    (lambda path: path.write_text(path.read_text().replace("python='", "python='/gone")), "python that is gone"),
+    (lambda path: path.write_text("#!/bin/sh\n"), ""), (Path.unlink, ""),
+], ids=["whole", "not-executable", "no-python", "a-stranger-s", "not-there"])
+def test_the_doctor_learns_what_is_wrong_with_the_wrapper(tmp_path, change, says):
+    paths = Paths(str(tmp_path))
+    path = Path(paths.wrapper)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(shim.text(TEMPLATE, sys.executable, "/usr/sbin/vzctl"))
+    path.chmod(0o755)
+    change(path)
+    assert [says in text for text in shim.wrong(paths).values()] == [True] * bool(says)
