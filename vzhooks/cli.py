@@ -104,7 +104,7 @@ def cmd_status(args: argparse.Namespace, event: Event) -> int:
     view = overview.gather(paths, ini.load(paths), args.ctids)
     out = sys.stdout
     print(status.as_json(view) if args.json else table.render(view, terminal.width(out), terminal.colour(out)))
-    _tell(args, _lines(view.report.problems))
+    _tell(args, [*_lines(view.report.problems), *(f"due: {shell(op)}" for op in view.report.ops if args.verbose)])
     return DRIFT if view.report.ops else DONE
 
 

@@ -11,6 +11,8 @@ from vzhooks import __version__
 from vzhooks.errors import USAGE, UsageError
 
 VERBOSE = "say each change as it is made, as the ip(8), nft(8) or sysctl(8) command it equals"
+LOUD = {**dict.fromkeys(("resync", "set", "harden", "uninstall"), VERBOSE),
+        "status": "also say each change that is due, as the command it equals"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -37,8 +39,9 @@ def parser() -> argparse.ArgumentParser:
     _of_the_node(commands)
     # Before the command or after it: a default of the second would undo the first.
     top.add_argument("-v", "--verbose", action="store_true", help=VERBOSE)
-    for command in (c for name, c in commands.choices.items() if name != "hook"):
-        command.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help=VERBOSE)
+    for name, text in LOUD.items():
+        command = commands.choices[name]
+        command.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help=text)
     return top
 
 

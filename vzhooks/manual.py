@@ -24,6 +24,10 @@ FILES = {
     "/etc/vz/conf/CTID.conf": "A VE's own config; UPLINK in it names its uplink, and travels with the VE.",
     "/etc/vz/conf/vps.mount, vps.umount, vps.postumount": "The hook scripts. A script that stood there before is kept "
     "under the same name with .before-vzhooks, and run by ours.",
+    "/usr/libexec/libvzctl/script.d/vz-netns_dev_add": "On OpenVZ 9: runs before libvzctl's own script of that name, "
+    "so that an address given to a running VE is closed before it is published.",
+    "/usr/local/sbin/vzctl": "The wrapper that `vzhooks install --vzctl-wrapper` puts: `vzctl set CTID --uplink NAME` "
+    "is done by vzhooks, and all else by the real vzctl. Callers of its absolute path do not pass through it.",
     "/etc/sysctl.d/90-vzhooks.conf": "What `vzhooks harden` set, for the next boot.",
     "/var/lib/vzhooks": "What must survive a reboot: table numbers, values found before, the last good ini.",
     "/run/vzhooks": "Notes on live VEs, and the lock.",
@@ -31,6 +35,8 @@ FILES = {
 
 EXAMPLES = {
     "vzhooks set 101 --uplink eth3 --save": "Moves VE 101 to eth3 at once, and for all its starts to come.",
+    "vzctl set 101 --ipadd 192.168.18.150 --uplink eth3 --save": "The same by the wrapper; the new address never "
+    "leaves by another NIC.",
     "vzhooks resync --dry-run": "Shows what is not as it should be, as the commands that would mend it.",
     "vzhooks route 101 203.0.113.9": "Tells by which NIC VE 101 reaches that host, and why.",
 }

@@ -114,6 +114,9 @@ def test_a_ve_may_be_named(site, command):
     site.flush("nft")
     site.vzhooks("resync")
     site.hn("ip", "rule", "del", "from", VE101, "priority", "1010")
+    if command == "status":
+        due = site.vzhooks("status", "-v", "web one", rc=3).stderr
+        assert f"vzhooks status: due: ip rule add from {VE101}/32 lookup" in due
     said = site.vzhooks(command, "web one", rc=3 if command == "status" else 0).stdout
     assert VE101 in said and "192.168.18.102" not in said
 
