@@ -61,6 +61,8 @@ class Census:
 
 
 Reading = Union[VeConfig, Problem]
+Asked = Union[Expected, frozenset]
+"""What vzctl is about to give a VE, or the addresses with which it is done."""
 
 
 def may_have_uplink(reading: Reading) -> bool:
@@ -70,12 +72,12 @@ def may_have_uplink(reading: Reading) -> bool:
 
 def take(configs: Mapping[str, Reading], evidence: Evidence, records: Records, now: float,
          event: Event | None = None, complete: bool = False, assign: Mapping[str, str] | None = None,
-         expect: Mapping[str, Expected | None] | None = None) -> Census:
+         expect: Mapping[str, Asked] | None = None) -> Census:
     """Return who lives, judged by fresh configs where given and by our records for all others.
 
     complete: the configs are all there are, so a record without one is of a VE that was destroyed;
     assign: the uplink that live VEs get now, whatever their configs say; expect: what vzctl is about
-    to give live VEs, None where it is done.
+    to give live VEs, or is done with.
 
     A config that could not be read is a Problem in its place: that VE stays as it was recorded.
     """
@@ -92,6 +94,7 @@ def take(configs: Mapping[str, Reading], evidence: Evidence, records: Records, n
     for ctid in [c for c in after if c not in configs and not (event and event.ctid == c)]:
         _outdated(after, ctid, evidence, now, complete)
     _expect(after, configs, expect or {}, evidence, now)
+    _follow(after, assign or {})
     problems += _settle(after, records, evidence, event)
     ves = tuple(Ve(c, r.addresses, r.uplink) for c, r in sorted(after.items()) if r.phase != STOPPING)
     return Census(ves, after, tuple(problems), _expected(after))
@@ -176,18 +179,17 @@ def _outdated(after: dict[str, Record], ctid: str, evidence: Evidence, now: floa
         del after[ctid]
 
 
-def _expect(after: dict[str, Record], judged: Collection[str], asked: Mapping[str, Expected | None],
+def _expect(after: dict[str, Record], judged: Collection[str], asked: Mapping[str, Asked],
             evidence: Evidence, now: float) -> None:
     """Note what vzctl is about to give VEs that live; forget what is done or past its time.
 
     What is routed meanwhile stays expected, with the uplink it was expected with, until vzctl is done.
     """
-    taken = {a for r in after.values() for a in r.addresses}
+    taken = {c: {a for d, r in after.items() if d != c for a in r.addresses} for c in asked}
     for ctid, record in after.items():
         held = record.expected
         if ctid in asked:
-            held = asked[ctid] if record.phase != STOPPING else None
-            held = held and Expected(held.uplink, tuple(a for a in held.addresses if a not in taken), now)
+            held = _asked(record, asked[ctid], taken[ctid], now)
         elif held and ctid in judged and ctid not in evidence.locked and now - held.since >= EXPECT_GRACE_S:
             held = None
         coming = held.addresses if held else ()
@@ -195,12 +197,37 @@ def _expect(after: dict[str, Record], judged: Collection[str], asked: Mapping[st
         after[ctid] = replace(record, addresses=kept, expected=held)
 
 
+def _asked(record: Record, asked: Asked, taken: Collection[str], now: float) -> Expected | None:
+    """Return what a VE is to expect; two may ask at once, for the same addresses or for others."""
+    held = record.expected
+    promised = held.addresses if held else ()
+    if isinstance(asked, frozenset):
+        left = tuple(a for a in promised if a not in asked)
+        return replace(held, addresses=left) if held and left else None
+    if record.phase == STOPPING:
+        return None
+    uplink = asked.uplink
+    if uplink is None:
+        uplink = held.uplink if held and set(promised) & set(asked.addresses) else record.uplink
+    own = set(record.addresses).difference(promised)
+    both = tuple(a for a in dict.fromkeys(promised + asked.addresses) if a not in own and a not in taken)
+    return Expected(uplink, both, now)
+
+
+def _follow(after: dict[str, Record], assign: Mapping[str, str]) -> None:
+    """Let a VE that moves take along what it is about to get."""
+    for ctid, name in assign.items():
+        record = after.get(ctid)
+        if record and record.expected:
+            after[ctid] = replace(record, expected=replace(record.expected, uplink=name))
+
+
 def _expected(after: Mapping[str, Record]) -> tuple[Ve, ...]:
     """Return the expected addresses that no VE has: an expectation never takes one from its owner."""
     taken = {a for r in after.values() for a in r.addresses}
     ves = []
     for ctid, expected in sorted((c, r.expected) for c, r in after.items() if r.expected):
-        ves.append(Ve(ctid, tuple(a for a in expected.addresses if a not in taken), expected.uplink))
+        ves.append(Ve(ctid, tuple(a for a in expected.addresses if a not in taken), expected.uplink or ""))
         taken.update(expected.addresses)
     return tuple(ve for ve in ves if ve.addresses)
 

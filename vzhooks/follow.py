@@ -42,12 +42,15 @@ def after_mount(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
     detach(lambda: _follow(paths, ctid, addresses))
 
 
-def after_change(paths: Paths, ctid: str, added: frozenset[str]) -> None:
-    """Wait, in a process of its own, until vzctl is done with a running VE's addresses; then settle what they are."""
-    detach(lambda: _settle(paths, ctid, added))
+def after_change(paths: Paths, ctid: str, added: frozenset[str], expected: frozenset[str]) -> None:
+    """Wait, in a process of its own, until vzctl is done with a running VE's addresses; then settle what they are.
+
+    expected: those whose expectation ends with that.
+    """
+    detach(lambda: _settle(paths, ctid, added, expected))
 
 
-def _settle(paths: Paths, ctid: str, added: frozenset[str]) -> None:
+def _settle(paths: Paths, ctid: str, added: frozenset[str], expected: frozenset[str]) -> None:
     from vzhooks.arrival import wait_for_route
     held = host.is_locked(paths, ctid)  # not with --skiplock
     deadline = time.monotonic() + (ROUTE_WAIT_S if held else UNLOCKED_WAIT_S)
@@ -64,7 +67,7 @@ def _settle(paths: Paths, ctid: str, added: frozenset[str]) -> None:
         while held and goes_on():
             time.sleep(0.1)
         if os.path.exists(paths.ves):
-            request = Request(ctids=frozenset({ctid}), expect={ctid: None}, wait_s=30.0)
+            request = Request(ctids=frozenset({ctid}), expect={ctid: expected}, wait_s=30.0)
             _heal(paths, ini.load_for_hook(paths)[0], request, ctid)
     except VzhooksError as error:
         log.say(f"after a change of addresses: VE {ctid}: {error}", quiet=True)

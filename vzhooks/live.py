@@ -29,8 +29,6 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
     try:
         ctid = host.check_ctid(veid)
         added, record = addresses_in(environ.get("IP_ADD", "").split()), _record(paths, ctid)
-        if added and record and record.expected and set(added) <= set(record.expected.addresses):
-            return DONE  # closed by the vzctl wrapper, which settles them as well
         uplink = _uplink(paths, ctid, record)
         return _close(paths, ctid, uplink, added)
     except VzhooksError as error:
@@ -57,15 +55,18 @@ def _uplink(paths: Paths, ctid: str, record: Record | None) -> str:
 
 def _close(paths: Paths, ctid: str, uplink: str, added: tuple[str, ...]) -> int:
     settings, warnings = ini.load_for_hook(paths)
-    request = Request(ctids=frozenset({ctid}), expect={ctid: Expected(uplink, added)}, wait_s=LOCK_WAIT_S)
+    request = Request(ctids=frozenset({ctid}), expect={ctid: Expected(None, added)}, wait_s=LOCK_WAIT_S)
     report = reconcile.run(paths, settings, request)
+    before = report.known.get(ctid)
+    # What the wrapper of vzctl expects as well is its own to end.
+    ours = frozenset(added).difference(before.expected.addresses if before and before.expected else ())
     refusals = _refusals(report, ctid) if uplink and added else []
     for text in [*warnings, *refusals]:
         log.say(f"address: VE {ctid}: {text}", log.ERROR if refusals else log.WARNING)
     if refusals:
-        reconcile.run(paths, settings, Request(ctids=frozenset({ctid}), expect={ctid: None}, wait_s=LOCK_WAIT_S))
+        reconcile.run(paths, settings, Request(ctids=frozenset({ctid}), expect={ctid: ours}, wait_s=LOCK_WAIT_S))
         return FAILED
-    follow.after_change(paths, ctid, frozenset(added))
+    follow.after_change(paths, ctid, frozenset(added), ours)
     return DONE
 
 

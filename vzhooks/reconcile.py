@@ -15,14 +15,14 @@ from functools import cache
 
 from vzhooks import census, harden, host, nft, plan, policy, records, sysctl, tables
 from vzhooks.apply import Failure, Watch, apply
-from vzhooks.census import Event, Reading, may_have_uplink
+from vzhooks.census import Asked, Event, Reading, may_have_uplink
 from vzhooks.errors import HostError, InputError, KernelError
 from vzhooks.harden import Outcome
 from vzhooks.host import Paths
 from vzhooks.model import Element, Problem, Proxy, Rule, Sysctl
 from vzhooks.plan import DELETE, Op, Scope
 from vzhooks.policy import Facts, Wanted
-from vzhooks.records import Expected, Records
+from vzhooks.records import Records
 from vzhooks.settings import Settings
 from vzhooks.uplinks import Way, with_masters
 from vzhooks.vzconf import VeConfig, of_ve
@@ -33,7 +33,7 @@ class Request:
     """Say what a run is about: some VEs (None for the node), a hook's event, and whether to change.
 
     assign: uplinks that live VEs get whatever their configs say; expect: addresses that vzctl is
-    about to give them, None when it is done; harden: "on" or "off" where the operator asks for it,
+    about to give them, or is done with; harden: "on" or "off" where the operator asks for it,
     force: even where it leaves addresses unanswered; empty: the wanted state is nothing, as for
     uninstall; wait_s: for the lock; watch: is told of the changes as they are made.
     """
@@ -43,7 +43,7 @@ class Request:
     conffile: str = ""
     dry_run: bool = False
     assign: Mapping[str, str] = field(default_factory=dict)
-    expect: Mapping[str, Expected | None] = field(default_factory=dict)
+    expect: Mapping[str, Asked] = field(default_factory=dict)
     harden: str = ""
     force: bool = False
     empty: bool = False

@@ -23,9 +23,12 @@ NEW = ".vzhooks-new"
 
 @dataclass(frozen=True)
 class Expected:
-    """Hold addresses that a running vzctl is about to give a VE, the uplink they get, and since when."""
+    """Hold addresses that a running vzctl is about to give a VE, the uplink they get, and since when.
 
-    uplink: str
+    uplink: None, in what is asked for alone, for the one that they have been promised, else the VE's own.
+    """
+
+    uplink: str | None
     addresses: tuple[str, ...]
     since: float = 0.0
 

@@ -13,6 +13,7 @@ import signal
 
 from vzhooks import assign, follow, ini, log, reconcile, spawn, wrapper
 from vzhooks.assign import Assigned
+from vzhooks.census import Asked as Expectation
 from vzhooks.errors import DONE, FAILED, HostError, InputError, SettingsError, VzhooksError
 from vzhooks.events import Event
 from vzhooks.host import Paths
@@ -112,9 +113,9 @@ class _Job:
     def _open(self) -> None:
         """Expect nothing any more: what is routed by now belongs to the VE, and all else is given back."""
         if self.coming:
-            self._expect(None)
+            self._expect(frozenset(self.coming))
 
-    def _expect(self, expected: Expected | None):
+    def _expect(self, expected: Expectation):
         request = Request(ctids=frozenset({self.ctid}), expect={self.ctid: expected})
         return reconcile.run(self.paths, self.settings, request).failures
 

@@ -6,13 +6,15 @@ import time
 import pytest
 
 from tests.lab import ExampleNode
+from tests.lab.actions import command
 from tests.lab.node import CLIENT6, MACS
+from tests.lab.steps9 import Run
 from tests.lab.tap import Tap
 from tests.lab.vzctl9 import Vzctl9
 from tests.lab.wire import neighbour, ping, send_udp, who_has
 from tests.site import CLIENT, NICS, VE101, Site, is_carried
 
-NEW, NEW6 = "192.168.18.177", "fd00:18::177"
+NEW, LATER, NEW6 = "192.168.18.177", "192.168.18.178", "fd00:18::177"
 SCRIPT = "/usr/libexec/libvzctl/script.d/vz-netns_dev_add"
 STOCK = "/usr/libexec/libvzctl/scripts/vz-netns_dev_add"
 
@@ -153,3 +155,62 @@ def test_an_override_that_stood_there_runs_and_comes_back(nine):
     nine.vzctl.stop("101")
     nine.vzhooks("uninstall")
     assert nine.node.hn.read(SCRIPT) == own
+
+
+class Unlocked(Vzctl9):
+    """Act as `vzctl --skiplock` does."""
+
+    def _command(self, ctid, body):
+        return command(lambda streams: body(Run(self.node.ve(ctid), streams, streams.err)))
+
+
+def begun(act, *args, **more):
+    """Do what vzctl does in a thread; return the thread."""
+    thread = threading.Thread(target=act, args=args, kwargs=more)
+    thread.start()
+    return thread
+
+
+def await_closed(site, address):
+    deadline = time.monotonic() + 10
+    while address not in site.state()["nft"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_ve_that_moves_meanwhile_takes_the_new_address_along():
+    site = built(pause=1.5)
+    try:
+        site.ve("101", uplink="eth3")
+        site.end_announcers()
+        adding = begun(site.vzctl.ipadd, "101", NEW)
+        await_closed(site, NEW)
+        site.vzhooks("set", "101", "--uplink", "eth4")
+        with site.only_by("eth4", src=NEW) as tap:
+            while adding.is_alive():
+                send_udp(site.node.ve("101").box, NEW, CLIENT)
+                time.sleep(0.02)
+            adding.join()
+            assert tap.count(outgoing=True, src=NEW, nic="eth4", proto="udp")
+    finally:
+        site.node.close()
+
+
+def test_the_end_of_one_change_without_lock_leaves_the_next_one_s_address_closed(nine):
+    nine.ve("101", uplink="eth3")
+    nine.end_announcers()
+    nine.vzctl = Unlocked(nine.node)
+    assert nine.vzctl.ipadd("101", NEW).rc == 0
+    time.sleep(2)
+    nine.vzctl = Unlocked(nine.node, pause=4)
+    adding = begun(nine.vzctl.ipadd, "101", LATER)
+    try:
+        await_closed(nine, LATER)
+        with nine.only_by("eth3", src=LATER):
+            while adding.is_alive():
+                assert LATER in nine.state()["nft"]
+                send_udp(nine.node.ve("101").box, LATER, CLIENT)
+                time.sleep(0.05)
+    finally:
+        adding.join()
+    nine.leaves_by("101", "eth3", src=LATER)

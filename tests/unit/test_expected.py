@@ -14,9 +14,9 @@ ASKED = {"101": Expected("eth4", (X, Y))}
 HERE = Ve("101", (X, Y), "eth4")
 
 
-def census(*configs, records=None, event=None, complete=False, now=NOW, expect=None, **seen):
+def census(*configs, records=None, event=None, complete=False, now=NOW, expect=None, assign=None, **seen):
     seen = Evidence(**{"routed": frozenset([A, B]), **{k: v if k == "veip" else frozenset(v) for k, v in seen.items()}})
-    return take({c.ctid: c for c in configs}, seen, records or {}, now, event, complete, None, expect)
+    return take({c.ctid: c for c in configs}, seen, records or {}, now, event, complete, assign, expect)
 
 
 def expecting(age=5, phase=RUNNING):
@@ -40,12 +40,12 @@ def test_runs_of_others_leave_them(others, configs):
 def test_once_routed_they_stay_expected_until_vzctl_is_done():
     mid = census(C101, records=expecting(), routed=[A, X], veip={"101": (A, X)})
     assert (mid.ves, mid.expected) == ((Ve("101", (A,), "eth3"),), (HERE,))
-    done = census(C101, records=mid.records, routed=[A, X], expect={"101": None})
+    done = census(C101, records=mid.records, routed=[A, X], expect={"101": frozenset([X, Y])})
     assert (done.ves, done.expected) == ((Ve("101", (A, X), "eth3"),), ())
 
 
 def test_what_never_came_is_given_back():
-    found = census(C101, records=expecting(), expect={"101": None})
+    found = census(C101, records=expecting(), expect={"101": frozenset([X, Y])})
     assert (found.ves, found.expected) == ((Ve("101", (A,), "eth3"),), ())
     assert found.records["101"].expected is None
 
@@ -89,3 +89,19 @@ def test_a_stop_leaves_nothing_of_them_once_their_time_is_over():
     records = {"101": Record(STOPPING, NOW - 400, expected=Expected("eth4", (X,), NOW - 400))}
     assert census(C101, records=records, routed=[], complete=True).records == {}
     assert census(records=records, routed=[], complete=True).records == {}
+
+
+def test_a_second_vzctl_that_asks_takes_nothing_from_the_first():
+    held = {"101": Record(RUNNING, NOW - 50, "eth3", (A,), None, Expected("eth3", (X,), NOW - 5))}
+    found = census(C101, records=held, routed=[A, X], expect={"101": Expected(None, (Y,))})
+    assert found.records["101"].expected == Expected("eth3", (X, Y), NOW)
+    assert census(C101, records=found.records, expect={"101": frozenset([X])}).expected == (Ve("101", (Y,), "eth3"),)
+
+
+def test_who_asks_for_what_is_promised_leaves_it_its_uplink():
+    assert census(C101, records=expecting(), expect={"101": Expected(None, (X,))}).expected == (HERE,)
+
+
+def test_a_ve_that_moves_takes_along_what_it_is_about_to_get():
+    held = {"101": Record(RUNNING, NOW - 50, "eth3", (A,), None, Expected("eth3", (X, Y), NOW - 5))}
+    assert census(C101, records=held, assign={"101": "eth4"}).expected == (HERE,)
