@@ -214,3 +214,15 @@ def test_the_end_of_one_change_without_lock_leaves_the_next_one_s_address_closed
     finally:
         adding.join()
     nine.leaves_by("101", "eth3", src=LATER)
+
+
+def test_a_ve_destroyed_right_after_leaves_nothing(nine):
+    nine.ve("101", uplink="eth3")
+    nine.ve("102", uplink="eth4")
+    assert nine.vzctl.ipadd("101", NEW).rc == 0
+    time.sleep(1)  # so that it is announced when the VE stops
+    assert nine.vzctl.stop("101").rc == 0
+    nine.node.hn.path("/etc/vz/conf/101.conf").unlink()
+    nine.hn("rm", "-r", "/vz/private/101")
+    quiet(nine)
+    assert [part for part in nine.state().values() if NEW in part] == []
