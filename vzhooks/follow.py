@@ -92,8 +92,8 @@ def _heal(paths: Paths, settings: Settings, request: Request, ctid: str) -> Repo
 
 def _tell(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
     """Publish and announce what is routed of a VE, now and some times more."""
-    settings, request = ini.load_for_hook(paths)[0], Request(ctids=frozenset({ctid}), wait_s=30.0)
     if os.path.exists(paths.ves):  # without our notes vzhooks was uninstalled meanwhile, and must not come back
+        settings, request = ini.load_for_hook(paths)[0], Request(ctids=frozenset({ctid}), wait_s=30.0)
         _repeat((), lambda: _places(_heal(paths, settings, request, ctid), ctid), len(addresses))
 
 

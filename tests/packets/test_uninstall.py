@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -285,3 +286,13 @@ def test_a_hook_that_waited_for_an_uninstall_puts_nothing_back(bare):
     refused = bare.vzctl.start("101")
     assert refused.rc == 79 and "uninstalled while this waited" in refused.stderr
     assert bare.state() == found
+
+
+def test_an_announcer_that_waits_for_a_route_leaves_nothing_after_an_uninstall(site):
+    site.ini("[node]\nunassigned = main\n")
+    site.node.create_ve("101", [VE101], "eth3")
+    assert site.vzctl.start("101", before_network=lambda: site.vzhooks("uninstall", "--force")).rc == 0
+    deadline = time.monotonic() + 15
+    while set(site.node.hn.processes()) - {site.node.hn.pid} and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert site.hn("find", "/var/lib/vzhooks", "/run/vzhooks", "-type", "f") == ""
