@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 
-from vzhooks import follow, host, ini, log, reconcile, records
+from vzhooks import follow, host, ini, interrupt, log, reconcile, records
 from vzhooks.census import may_have_uplink
 from vzhooks.errors import DONE, FAILED, VzhooksError
 from vzhooks.hook import LOCK_WAIT_S
@@ -23,7 +23,17 @@ from vzhooks.vzconf import VeConfig, addresses_in
 
 
 def main(environ: Mapping[str, str] = os.environ) -> int:
-    """Close the addresses before they are published; return 0, or 1 to refuse them. Never raises."""
+    """Close the addresses before they are published; return 0, or 1 to refuse them. Never raises.
+
+    A Ctrl-C is meant for vzctl.
+    """
+    log.open_standard()
+    with interrupt.orderly():
+        interrupt.hold()
+        return _main(environ)
+
+
+def _main(environ: Mapping[str, str]) -> int:
     paths, veid = Paths(), environ.get("VEID", "")
     uplink = "?"
     try:

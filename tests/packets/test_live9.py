@@ -1,7 +1,11 @@
 """OpenVZ 9: addresses that come to a running VE, or go, by vz-netns_dev_add alone, for which vzctl runs no hook."""
 
+import fcntl
+import os
+import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -226,3 +230,20 @@ def test_a_ve_destroyed_right_after_leaves_nothing(nine):
     nine.hn("rm", "-r", "/vz/private/101")
     quiet(nine)
     assert [part for part in nine.state().values() if NEW in part] == []
+
+
+def test_ctrl_c_ends_no_change_of_addresses_in_the_midst(nine):
+    nine.ve("101", uplink="eth3")
+    nine.end_announcers()
+    results = []
+    with nine.node.hn.path("/run/vzhooks/lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        adding = begun(lambda: results.append(nine.vzctl.ipadd("101", NEW)))
+        time.sleep(1)
+        for pid in set(nine.node.hn.processes()) - {nine.node.hn.pid}:
+            if b"vzhooks.live" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGINT)
+        time.sleep(0.2)
+    adding.join()
+    assert results[0].rc == 0 and results[0].stderr == ""
+    nine.leaves_by("101", "eth3", src=NEW)
