@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -195,3 +196,14 @@ def test_help_into_a_closed_stdout_keeps_the_status(node):
     done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *node.shell, str(node.wrapper), "--help"],
                           stderr=subprocess.PIPE, env={"PATH": "/usr/bin:/bin"})
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_ctrl_c_while_our_python_is_still_loading_is_no_traceback(node):
+    strikes = ("import os, signal, sys\nclass Strikes:\n    def find_spec(self, name, path, target=None):\n"
+               "        if name == 'vzhooks': os.kill(os.getpid(), signal.SIGINT)\n"
+               "sys.meta_path.insert(0, Strikes())\nsys.argv.pop(1)\nexec(sys.argv.pop(1))\n")
+    (node.root / "strikes").write_text(strikes)
+    node.put("py", f'shift; exec {sys.executable} "${{0%/*}}/../strikes" "$@"')
+    done = node.run("set", "101", "--uplink", "eth3")
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+    assert node.record() is None
