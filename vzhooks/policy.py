@@ -185,7 +185,7 @@ def _local(ways: Iterable[Way], facts: Facts) -> frozenset[str]:
 
 def _closed_rules(nics: Nics, closed: bool) -> Iterable[Rule]:
     for nic in nics.values():
-        if closed and is_ve_side(nic):
+        if closed and is_ve_side(nic) and not nic.master:  # what comes by a bridge's port is routed as the bridge's
             yield Rule(4, CLOSED, iif=nic.name, unreachable=True)
             yield Rule(6, CLOSED, iif=nic.name, unreachable=True)
 

@@ -53,6 +53,13 @@ def test_the_guard_knows_sources_and_their_exits():
     assert elements(found, "veside") == elements(found, "closing") == []
 
 
+def test_a_port_of_a_bridge_brings_no_rule_that_comes_and_goes_with_it():
+    """Docker's are named veth, too; what comes in by one is routed as of the bridge."""
+    port = nic("veth4a3", 9, kind="veth", master="docker0")
+    found = wanted(VE101, known=facts(*NICS, port), ini="[node]\nreserved=eth0\n")
+    assert found.items == wanted(VE101, ini="[node]\nreserved=eth0\n").items
+
+
 def test_a_ve_s_device_of_an_odd_name_is_guarded_by_name():
     odd = nic("ve7", 9, kind="veth", ve=True)
     found = wanted(VE101, known=facts(*NICS, odd), ini="[node]\nreserved=eth0\n")
