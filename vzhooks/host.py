@@ -217,8 +217,8 @@ def _veip(paths: Paths) -> dict[str, tuple[str, ...]]:
 def _text_or_empty(path: str) -> str:
     try:
         return _read(path).decode("ascii", "replace")
-    except FileNotFoundError:
-        return ""  # removed between listing and reading: the VE stopped
+    except (FileNotFoundError, IsADirectoryError):
+        return ""  # removed between listing and reading: the VE stopped; or none of vzctl's
 
 
 def _locks(paths: Paths) -> dict[str, str]:
@@ -227,8 +227,9 @@ def _locks(paths: Paths) -> dict[str, str]:
     for folder in lock_dirs(paths):
         for name in _listing(folder):
             ctid, ext = os.path.splitext(name)
-            words = _cmdline(_text_or_empty(os.path.join(folder, name)).split("\n")[0].strip())
-            if ext == ".lck" and words:
+            text = _text_or_empty(os.path.join(folder, name)) if ext == ".lck" else ""
+            words = _cmdline(text.split("\n")[0].strip())
+            if words:
                 found[ctid] = next((w for w in words[1:] if not w.startswith("-")), "")
     return found
 

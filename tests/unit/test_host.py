@@ -138,3 +138,18 @@ def test_what_vz_conf_says_for_all_ves(paths, text, value):
     with open(paths.vz_conf, "w") as file:
         file.write(text)
     assert host.node_value(paths, "VE_ROOT") == value
+
+
+def test_what_is_no_lock_file_of_a_ve_is_not_opened(paths):
+    folder = host.lock_dirs(paths)[0]
+    os.makedirs(os.path.join(folder, "vzpkg"))
+    os.mkdir(os.path.join(folder, "102.lck"))
+    os.mkfifo(os.path.join(folder, "notify"))
+    with open(os.path.join(folder, "101.lck"), "w", encoding="ascii") as file:
+        file.write(f"{os.getpid()}\n")
+    assert host.is_locked(paths, "101") and not host.is_locked(paths, "102")
+
+
+def test_a_directory_among_the_addresses_of_ves_is_none_of_theirs(paths):
+    os.makedirs(os.path.join(paths.veip9, "backup"))
+    assert host.evidence(paths, {}, frozenset()).veip == {"backup": ()}
