@@ -67,7 +67,9 @@ def _settle(paths: Paths, ctid: str, added: frozenset[str], expected: frozenset[
         while held and goes_on():
             time.sleep(0.1)
         if os.path.exists(paths.ves):
-            request = Request(ctids=frozenset({ctid}), expect={ctid: expected}, wait_s=30.0)
+            over = not held or not host.is_locked(paths, ctid)  # else its time ends it: see census
+            done = expected if over else frozenset()
+            request = Request(ctids=frozenset({ctid}), expect={ctid: done}, wait_s=30.0)
             _heal(paths, ini.load_for_hook(paths)[0], request, ctid)
     except VzhooksError as error:
         log.say(f"after a change of addresses: VE {ctid}: {error}", quiet=True)

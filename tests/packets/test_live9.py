@@ -11,12 +11,18 @@ import pytest
 
 from tests.lab import ExampleNode
 from tests.lab.actions import command
+from tests.lab.actions9 import locked
 from tests.lab.node import CLIENT6, MACS
 from tests.lab.steps9 import Run
 from tests.lab.tap import Tap
 from tests.lab.vzctl9 import Vzctl9
 from tests.lab.wire import neighbour, ping, send_udp, who_has
 from tests.site import CLIENT, NICS, VE101, Site, is_carried
+from vzhooks import follow, reconcile
+from vzhooks.host import Paths
+from vzhooks.reconcile import Request
+from vzhooks.records import Expected
+from vzhooks.settings import Settings
 
 NEW, LATER, NEW6 = "192.168.18.177", "192.168.18.178", "fd00:18::177"
 SCRIPT = "/usr/libexec/libvzctl/script.d/vz-netns_dev_add"
@@ -247,3 +253,19 @@ def test_ctrl_c_ends_no_change_of_addresses_in_the_midst(nine):
     adding.join()
     assert results[0].rc == 0 and results[0].stderr == ""
     nine.leaves_by("101", "eth3", src=NEW)
+
+
+def settled_too_early():
+    follow.ROUTE_WAIT_S = 0.2
+    paths, mine = Paths(), frozenset({NEW})
+    reconcile.run(paths, Settings(), Request(ctids=frozenset({"101"}), expect={"101": Expected(None, (NEW,))}))
+    follow._settle(paths, "101", mine, mine)
+
+
+def test_an_address_stays_closed_as_long_as_vzctl_is_at_work(nine):
+    """However long: many at once wait for each other in vz-netns_dev_add, and for firewalld."""
+    nine.ve("101", uplink="eth3")
+    nine.end_announcers()
+    with locked(nine.node.hn, "101"):
+        nine.node.hn.call(settled_too_early)
+        assert NEW in nine.state()["nft"]
