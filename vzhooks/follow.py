@@ -26,6 +26,8 @@ ROUTE_WAIT_S = 90.0
 """How long a started VE's route may take; vzctl 4 and OpenVZ 9 need 0.1 to 7 s."""
 UNLOCKED_WAIT_S = 30.0
 """The same for an address given to a running VE by a vzctl that holds no lock."""
+UNLOCKED_SAVE_S = 5.0
+"""How long such a vzctl may take from the script that takes an address away until it has saved the config."""
 REPEAT_S = (0.1, 0.3, 0.6, 1.0, 2.0)
 """Pauses before each announcement: several, since frames get lost and vzctl's own may come after."""
 
@@ -66,6 +68,8 @@ def _settle(paths: Paths, ctid: str, added: frozenset[str], expected: frozenset[
             _tell(paths, ctid, added)
         while held and goes_on():
             time.sleep(0.1)
+        if not held and not added:
+            time.sleep(UNLOCKED_SAVE_S)
         if os.path.exists(paths.ves):
             over = not held or not host.is_locked(paths, ctid)  # else its time ends it: see census
             done = expected if over else frozenset()

@@ -269,3 +269,15 @@ def test_an_address_stays_closed_as_long_as_vzctl_is_at_work(nine):
     with locked(nine.node.hn, "101"):
         nine.node.hn.call(settled_too_early)
         assert NEW in nine.state()["nft"]
+
+
+def test_an_address_deleted_without_lock_leaves_nothing(nine):
+    """Its config is saved some time after the script."""
+    nine.ve("101", VE101, NEW, uplink="eth3")
+    nine.end_announcers()
+    nine.vzctl = Unlocked(nine.node)
+    assert nine.vzctl.ipdel("101", NEW).rc == 0
+    time.sleep(1)
+    nine.node.write_conf("101", [VE101], "eth3")
+    quiet(nine)
+    assert [part for part in nine.state().values() if NEW in part] == []
