@@ -12,7 +12,8 @@ NICS = {n.name: n for n in (
     Nic("br9", 10, "bridge", members=("vethab12",)),
     Nic("venet0", 11), Nic("veth101.0", 12, "veth"), Nic("vethab12", 13, "veth", master="docker0"),
     Nic("tun0", 14, "tun"), Nic("wg0", 15, "wireguard"), Nic("eth3", 16, "veth"), Nic("cali1", 17, "veth"),
-    Nic("ve7", 18, "veth", ve=True), Nic("eth5", 19, ve=True),
+    Nic("ve7", 18, "veth", ve=True), Nic("eth5", 19, ve=True), Nic("ve-web", 20, "veth"), Nic("ve-lan", 21),
+    Nic("cilium_host", 22, "veth"),
 )}
 
 
@@ -20,7 +21,7 @@ NICS = {n.name: n for n in (
     ("eth0", True), ("br0", True), ("bond0", True), ("bond0.7", True), ("eth3", True),
     ("lo", False), ("eth1", False), ("eth2", False), ("docker0", False), ("virbr0", False), ("br9", False),
     ("venet0", False), ("veth101.0", False), ("vethab12", False), ("ve7", False), ("eth5", True),
-    ("tun0", False), ("wg0", False), ("cali1", False),
+    ("tun0", False), ("wg0", False), ("cali1", False), ("ve-web", False), ("ve-lan", True), ("cilium_host", False),
 ])
 def test_lan_nics(name, lan):
     assert is_lan(NICS[name], NICS) is lan
@@ -34,7 +35,8 @@ def test_ve_side(name, ve):
 
 @pytest.mark.parametrize("name, why", [
     ("eth1", "member of the bridge br0; name br0 instead"), ("eth2", "member of the bond bond0; name bond0"),
-    ("lo", "loopback"), ("docker0", "containers"), ("venet0", "VEs' own side"), ("eth0", None), ("tun0", None),
+    ("lo", "loopback"), ("docker0", "containers"), ("ve-web", "containers"),
+    ("venet0", "VEs' own side"), ("eth0", None), ("tun0", None),
 ])
 def test_why_a_device_is_no_uplink(name, why):
     found = why_no_uplink(NICS[name], NICS)
