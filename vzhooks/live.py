@@ -70,7 +70,7 @@ def _close(paths: Paths, ctid: str, uplink: str, added: tuple[str, ...]) -> int:
     before = report.known.get(ctid)
     # What the wrapper of vzctl expects as well is its own to end.
     ours = frozenset(added).difference(before.expected.addresses if before and before.expected else ())
-    refusals = _refusals(report, ctid) if uplink and added else []
+    refusals = _refusals(report, ctid, added) if uplink and added else []
     for text in [*warnings, *refusals]:
         log.say(f"address: VE {ctid}: {text}", log.ERROR if refusals else log.WARNING)
     if refusals:
@@ -80,6 +80,13 @@ def _close(paths: Paths, ctid: str, uplink: str, added: tuple[str, ...]) -> int:
     return DONE
 
 
-def _refusals(report: Report, ctid: str) -> list[str]:
+def _refusals(report: Report, ctid: str, added: tuple[str, ...]) -> list[str]:
+    """Return why addresses cannot be published: each must have the VE's uplink now, or no way at all."""
     ours = [p.text for p in report.problems if p.refuses and p.ctid == ctid]
-    return [f"refused: {text}" for text in (*ours, *(f.text for f in report.failures if f.opens))]
+    owners = {a: w.ve.ctid for w in report.ways for a in w.ve.addresses}
+    others = [f"{a} is of VE {owners[a]}, which runs or is mounted; take it from that one first"
+              for a in added if owners.get(a, ctid) != ctid]
+    lost = [a for a in added if a not in owners]
+    unknown = [f"VE {ctid} is not known to run, so {', '.join(lost)} would leave by any NIC; `vzhooks resync`"]
+    texts = (*ours, *others, *(unknown if lost and not ours else ()), *(f.text for f in report.failures if f.opens))
+    return [f"refused: {text}" for text in texts]

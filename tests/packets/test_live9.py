@@ -281,3 +281,15 @@ def test_an_address_deleted_without_lock_leaves_nothing(nine):
     nine.node.write_conf("101", [VE101], "eth3")
     quiet(nine)
     assert [part for part in nine.state().values() if NEW in part] == []
+
+
+def test_an_address_that_another_ve_is_mounted_with_is_refused(nine):
+    """OpenVZ's own check finds only what is published; until we know better it would leave by the other's uplink."""
+    nine.ve("101", uplink="eth3")
+    nine.ve("105")
+    nine.node.create_ve("102", [NEW], "eth4")
+    assert nine.vzctl.mount("102").rc == 0
+    nine.end_announcers()
+    refused = nine.vzctl.ipadd("101", NEW)
+    assert refused.rc != 0 and f"{NEW} is of VE 102" in refused.stderr
+    assert nine.vzctl.ipadd("105", NEW).rc == 0
