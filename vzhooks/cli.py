@@ -198,7 +198,7 @@ def _done(args: argparse.Namespace, event: Event, lines: Iterable[str]) -> int:
     interrupt.hold()
     changes = 0
     for line in lines:
-        print(line)
+        print(printable(line))
         changes += 1
     event.counted(changes)
     if not changes:

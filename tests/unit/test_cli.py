@@ -1,5 +1,9 @@
 """A command line that cannot be used ends with 2 and one line, before anything is read."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from vzhooks import cli
@@ -48,3 +52,10 @@ def test_an_interpreter_without_an_absolute_path_is_a_usage_error(capsys, tmp_pa
     assert cli.main(["install", "--destdir", str(tmp_path), "--python", "python3"]) == 2
     assert "absolute path by --python" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_whose_name_is_no_text_is_installed_below_and_shown(tmp_path):
+    below = [*[sys.executable, "-m", "vzhooks"], "install", "--destdir", os.fsencode(tmp_path) + b"/\xff\n"]
+    done = subprocess.run(below, capture_output=True, env={"PYTHONIOENCODING": "utf-8:strict"})
+    assert done.returncode == 0 and done.stderr == b""
+    assert b"/\\xdcff\\x0a/etc/vz/conf/vps.mount\n" in done.stdout
