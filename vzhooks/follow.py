@@ -49,12 +49,12 @@ def after_change(paths: Paths, ctid: str, added: frozenset[str], expected: froze
 
     expected: those whose expectation ends with that.
     """
-    detach(lambda: _settle(paths, ctid, added, expected))
+    held = host.is_locked(paths, ctid)  # not with --skiplock; asked here, since vzctl may be done very soon
+    detach(lambda: _settle(paths, ctid, added, expected, held))
 
 
-def _settle(paths: Paths, ctid: str, added: frozenset[str], expected: frozenset[str]) -> None:
+def _settle(paths: Paths, ctid: str, added: frozenset[str], expected: frozenset[str], held: bool) -> None:
     from vzhooks.arrival import wait_for_route
-    held = host.is_locked(paths, ctid)  # not with --skiplock
     deadline = time.monotonic() + (ROUTE_WAIT_S if held else UNLOCKED_WAIT_S)
 
     def goes_on() -> bool:

@@ -130,8 +130,10 @@ def test_a_failed_add_is_given_back(nine):
     nine.ve("102", "192.168.18.102", uplink="eth4")
     nine.end_announcers()
     nine.node.hn.write(STOCK, "#!/bin/sh\nexit 34\n", 0o755)
+    began = time.monotonic()
     assert nine.vzctl.ipadd("101", NEW).rc != 0
     quiet(nine)
+    assert time.monotonic() < began + 10  # not as long as without a lock, however soon vzctl was done
     assert [part for part in nine.state().values() if NEW in part] == []
 
 
@@ -259,7 +261,7 @@ def settled_too_early():
     follow.ROUTE_WAIT_S = 0.2
     paths, mine = Paths(), frozenset({NEW})
     reconcile.run(paths, Settings(), Request(ctids=frozenset({"101"}), expect={"101": Expected(None, (NEW,))}))
-    follow._settle(paths, "101", mine, mine)
+    follow._settle(paths, "101", mine, mine, True)
 
 
 def test_an_address_stays_closed_as_long_as_vzctl_is_at_work(nine):
