@@ -100,12 +100,13 @@ def _tell(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
     """Publish and announce what is routed of a VE, now and some times more."""
     if os.path.exists(paths.ves):  # without our notes vzhooks was uninstalled meanwhile, and must not come back
         settings, request = ini.load_for_hook(paths)[0], Request(ctids=frozenset({ctid}), wait_s=30.0)
-        _repeat((), lambda: _places(_heal(paths, settings, request, ctid), ctid), len(addresses))
+        _repeat((), lambda: _places(_heal(paths, settings, request, ctid), ctid, addresses), len(addresses))
 
 
-def _places(report: Report, ctid: str) -> list[tuple[str, str]]:
+def _places(report: Report, ctid: str, addresses: frozenset[str]) -> list[tuple[str, str]]:
     ways = (w for w in report.ways if w.ve.ctid == ctid and w.uplink)
-    return [(a, w.uplink.device) for w in ways if w.uplink for a in w.ve.addresses if a in report.facts.local]
+    routed = addresses & report.facts.local
+    return [(a, w.uplink.device) for w in ways if w.uplink for a in w.ve.addresses if a in routed]
 
 
 def _repeat(places: Sequence[tuple[str, str]], more: Callable[[], Sequence[tuple[str, str]]] | None = None,

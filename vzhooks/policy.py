@@ -32,7 +32,7 @@ from vzhooks.model import (
     host_prefix,
     length_of,
 )
-from vzhooks.roles import Nics, is_lan, is_ve_side
+from vzhooks.roles import Nics, is_lan, is_surely_ve_side, is_ve_side
 from vzhooks.settings import Settings
 from vzhooks.tables import own_key, uplink_key
 from vzhooks.uplinks import BLOCK, Way, available, gateway_of, holds, way_of
@@ -185,7 +185,8 @@ def _local(ways: Iterable[Way], facts: Facts) -> frozenset[str]:
 
 def _closed_rules(nics: Nics, closed: bool) -> Iterable[Rule]:
     for nic in nics.values():
-        if closed and is_ve_side(nic) and not nic.master:  # what comes by a bridge's port is routed as the bridge's
+        # Not for a bridge's port: what comes by it is routed as the bridge's.
+        if closed and is_surely_ve_side(nic):
             yield Rule(4, CLOSED, iif=nic.name, unreachable=True)
             yield Rule(6, CLOSED, iif=nic.name, unreachable=True)
 

@@ -29,6 +29,12 @@ def _is_of_others(nic: Nic) -> bool:
     return bool(_CONTAINER.match(nic.name)) or (nic.kind == "veth" and nic.name.startswith(_CONTAINER_VETH))
 
 
+def is_surely_ve_side(nic: Nic) -> bool:
+    """Tell a VE's device from a veth of another kind of container, whose packets are not ours to stop."""
+    named = re.fullmatch(r"venet\d+|veth\d+\.\d+", nic.name)  # vzctl 4
+    return is_ve_side(nic) and not nic.master and (nic.ve or bool(named))
+
+
 def is_lan(nic: Nic, nics: Nics) -> bool:
     """Tell whether the device leads to a LAN: physical, bond, vlan, or a bridge over such a one."""
     if nic.loopback or nic.master or is_ve_side(nic) or _is_of_others(nic):

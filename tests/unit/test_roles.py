@@ -3,7 +3,7 @@
 import pytest
 
 from vzhooks.model import Nic
-from vzhooks.roles import is_lan, is_ve_side, why_no_uplink
+from vzhooks.roles import is_lan, is_surely_ve_side, is_ve_side, why_no_uplink
 
 NICS = {n.name: n for n in (
     Nic("lo", 1, loopback=True), Nic("eth0", 2), Nic("eth1", 3, master="br0"), Nic("eth2", 4, master="bond0"),
@@ -31,6 +31,14 @@ def test_lan_nics(name, lan):
                                       ("eth3", False), ("br0", False)])
 def test_ve_side(name, ve):
     assert is_ve_side(NICS[name]) is ve
+
+
+@pytest.mark.parametrize("nic, sure", [
+    (Nic("venet0", 1), True), (Nic("veth101.0", 1, "veth"), True), (Nic("veth42cafe01", 1, "veth", ve=True), True),
+    (Nic("vethlxd", 1, "veth"), False), (Nic("veth101.0", 1, "veth", master="br0"), False), (Nic("eth3", 1), False),
+])
+def test_another_kind_of_container_s_veth_is_not_surely_a_ve_s(nic, sure):
+    assert is_surely_ve_side(nic) is sure
 
 
 @pytest.mark.parametrize("name, why", [
