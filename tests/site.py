@@ -8,18 +8,38 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Iterable
 from contextlib import contextmanager, suppress
+from typing import Union
 
 from tests import warm
 from tests.lab import VE9, Box, ExampleNode, Vzctl4, Vzctl9
-from tests.lab.node import BEYOND, CLIENT
+from tests.lab.links import family_of
+from tests.lab.node import BEYOND, BEYOND6, CLIENT, CLIENT6, MACS
+from tests.lab.node import NICS as NODE
 from tests.lab.tap import Frame, Tap
 from tests.lab.ve9 import new_netif
-from tests.lab.wire import flush_neighbours, ping, send_udp
+from tests.lab.wire import flush_neighbours, ping, send_udp, who_have
 
 NICS = ("eth0", "eth3", "eth4")
 BYSTANDER = "198"
 VE101, VE102, VE105 = "192.168.18.101", "192.168.18.102", "192.168.18.105"
+SIX101, SIX102, SIX105 = "fd00:18::101", "fd00:18::102", "fd00:18::105"
+# One of each family: what a test does to one VE's addresses is shown for both.
+Addresses = Union[str, "tuple[str, ...]"]
+CLIENTS, BEYONDS = (CLIENT, CLIENT6), (BEYOND, BEYOND6)
+OWN = {cidr.split("/")[0]: nic for nic, (_, *cidrs) in NODE.items() for cidr in cidrs}
+OWN6 = {nic: cidr for nic, (_, _, cidr) in NODE.items()}
+
+
+def pair(ctid: str) -> tuple[str, str]:
+    """Return a VE's usual addresses, one of each family."""
+    return f"192.168.18.{ctid}", f"fd00:18::{ctid}"
+
+
+def fits(src: str, dst: str) -> bool:
+    """Tell whether two addresses are of one family."""
+    return family_of(src) == family_of(dst)
 
 
 def is_carried(frame: Frame) -> bool:
@@ -54,6 +74,11 @@ class Site:
     def ve(self, ctid: str, *addresses: str, uplink: str | None = None, extra: str = "") -> None:
         """Create a VE with its usual address, and start it."""
         self.vzctl.add_ve(ctid, *(addresses or (f"192.168.18.{ctid}",)), uplink=uplink, extra=extra)
+
+    def both(self, *ctids: str, uplink: str | None = None) -> None:
+        """Create VEs with an address of each family, and start them."""
+        for ctid in ctids:
+            self.ve(ctid, *pair(ctid), uplink=uplink)
 
     def hn(self, *argv: str) -> str:
         """Run a program in the HN and return what it prints."""
@@ -99,25 +124,53 @@ class Site:
         ve.add_address("10.98.0.1")  # to ask by ARP, which nobody may do without any
         return ve
 
-    def ping(self, ctid: str, dst: str = CLIENT, count: int = 3, **more: object) -> int:
-        """Ping from a VE; return the number of answers."""
-        return ping(self.node.ve(ctid).box, dst, count=count, timeout=0.5, **more)
+    def ways(self, ctid: str, dst: Addresses, src: str | None = None) -> list[tuple[str, str]]:
+        """Pair a VE's source, or its first of each family, with each destination of the same family."""
+        addresses = [src] if src else self.node.ve(ctid).addresses
+        firsts = {family_of(a): a for a in reversed(addresses)}.values()
+        found = [(a, d) for a in firsts for d in ((dst,) if isinstance(dst, str) else dst) if fits(a, d)]
+        assert found, f"VE {ctid} has no address to reach {dst} from"
+        return found
+
+    def pings(self, ctid: str, dst: Addresses = CLIENTS, count: int = 3, src: str | None = None) -> set[int]:
+        """Ping from a VE, by each family that it has; return the different numbers of answers."""
+        box = self.node.ve(ctid).box
+        return {ping(box, to, src=src, count=count, timeout=0.5) for _, to in self.ways(ctid, dst, src)}
+
+    def ping(self, ctid: str, dst: Addresses = CLIENTS, count: int = 3, src: str | None = None) -> int:
+        """Ping from a VE, by each family that it has; return the smallest number of answers."""
+        return min(self.pings(ctid, dst, count, src))
+
+    def answerers(self, addresses: Iterable[str], wait: float = 0.1) -> dict[str, list[str]]:
+        """Return the NICs that answer the client's who-has or solicitation, once for each answer."""
+        names = {mac: nic for nic, mac in MACS.items()}
+        asked = {a: next(c for c in CLIENTS if fits(a, c)) for a in addresses}
+        answers = who_have(self.node.client, "eth0", asked, wait)
+        return {address: [names[mac] for mac in macs] for address, macs in answers.items()}
+
+    def answers(self, *addresses: str, wait: float = 0.1) -> list[str]:
+        """Return the NICs that answer for any of these addresses, once for each answer."""
+        return sum(self.answerers(addresses, wait).values(), [])
 
     @contextmanager
-    def only_by(self, *allowed: str, src: str = VE101):
+    def only_by(self, *allowed: str, src: Addresses = (VE101, SIX101)):
         """Fail the test if one frame from `src` leaves the HN by another NIC than those allowed."""
+        sources = (src,) if isinstance(src, str) else src
         with Tap(self.node.hn, *NICS) as tap:
             yield tap
-            wrong = [f for f in tap.find(outgoing=True, src=src) if f.nic not in allowed and is_carried(f)]
+            left = [f for f in tap.find(outgoing=True) if f.src in sources and f.nic not in allowed]
+        wrong = [f for f in left if is_carried(f)]
         assert wrong == [], "\n".join(map(str, wrong))
 
-    def leaves_by(self, ctid: str, nic: str | None, dst: str = CLIENT, src: str | None = None, count: int = 5) -> None:
-        """Assert that all of a VE's packets leave by this NIC, and that there are some; None: by none at all."""
-        source = src or self.node.ve(ctid).addresses[0]
-        with self.only_by(*([nic] if nic else []), src=source) as tap:
-            send_udp(self.node.ve(ctid).box, source, dst, count=count)
-        sent = tap.count(outgoing=True, src=source, nic=nic, proto="udp") if nic else 0
-        assert sent == (count if nic else 0), tap.frames
+    def leaves_by(self, ctid: str, nic: str | None, dst: Addresses = CLIENTS, src: str | None = None,
+                  count: int = 5) -> None:
+        """Assert that all of a VE's packets, of each family, leave by this NIC, and that there are some; None: none."""
+        ways = self.ways(ctid, dst, src)
+        with self.only_by(*([nic] if nic else []), src=tuple(a for a, _ in ways)) as tap:
+            for source, to in ways:
+                send_udp(self.node.ve(ctid).box, source, to, count=count)
+        sent = [(f.src, f.dst) for f in tap.find(outgoing=True, proto="udp", nic=nic) if nic]
+        assert sorted(w for w in sent if w in ways) == sorted(ways * count if nic else []), tap.frames
 
     def flush(self, layer: str) -> None:
         """Lose one of the two layers whole, as systemd-networkd or `nft flush ruleset` would."""
@@ -129,6 +182,11 @@ class Site:
                 for m in ipr.get_rules(family=family):
                     if 0 < (m.get("FRA_PRIORITY") or 0) < 32766:
                         ipr.rule("del", family=family, priority=m.get("FRA_PRIORITY"))
+
+    def up(self, nic: str) -> None:
+        """Bring a NIC up again and give it back the IPv6 address that the kernel dropped when it went down."""
+        self.node.link(nic, up=True)
+        self.node.add_address(nic, OWN6[nic])
 
     def end_announcers(self) -> None:
         """End what the mount hooks left running for some seconds, where it would mend what a test breaks.
@@ -147,4 +205,5 @@ class Site:
             flush_neighbours(box)
 
 
-__all__ = ["BEYOND", "CLIENT", "NICS", "Site", "VE101", "VE102", "VE105"]
+__all__ = ["BEYOND", "BEYONDS", "CLIENT", "CLIENTS", "NICS", "OWN", "SIX101", "SIX102", "SIX105", "Site", "VE101",
+           "VE102", "VE105", "pair"]

@@ -9,13 +9,13 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Callable
 
 from tests.lab import packets
 from tests.lab.box import Box
 from tests.lab.links import family_of
-from tests.lab.packets import BROADCAST, ETH_P_ARP, ETH_P_IPV6
+from tests.lab.packets import BROADCAST, ETH_P_ALL, ETH_P_ARP, ETH_P_IPV6
 from tests.lab.tap import Frame, Tap, enlarge
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "send_udp",
     "who_has",
     "who_has6",
+    "who_have",
 ]
 
 IP_TRANSPARENT, IPV6_TRANSPARENT = 19, 75
@@ -153,6 +154,23 @@ def _ask(
         line.bind((nic, kind))
         line.send(question(packets.mac_text(line.getsockname()[4])))
         return sorted(mac for mac in map(answer, _packets(line, wait)) if mac is not None)
+
+
+def who_have(box: Box, nic: str, asked: Mapping[str, str], wait: float = 0.3) -> dict[str, list[str]]:
+    """Ask for addresses of either family at once, each for a sender; return by address the MACs that answer."""
+    answers: dict[str, list[str]] = {ip: [] for ip in asked}
+    with box.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) as line:
+        line.bind((nic, ETH_P_ALL))
+        mac = packets.mac_text(line.getsockname()[4])
+        for ip, sender in asked.items():
+            six = packets.solicitation(mac, sender, ip) if ":" in ip else b""
+            line.send(six or packets.ethernet(BROADCAST, mac, ETH_P_ARP, packets.arp(1, mac, sender, ip)))
+        for it in map(packets.parse, _packets(line, wait)):
+            what, _, value = it.info.partition(" ")
+            ip = it.src if what == "is-at" else value
+            if what in ("is-at", "advert") and ip in answers and it.dst_mac == mac:
+                answers[ip].append(value if what == "is-at" else it.src_mac)
+    return {ip: sorted(macs) for ip, macs in answers.items()}
 
 
 def announce(box: Box, nics: list[str], ip: str) -> None:

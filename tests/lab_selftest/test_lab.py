@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab import ExampleNode, Vzctl4, Vzctl9
 from tests.lab.node import BEYOND, BEYOND6, CLIENT, CLIENT6, MACS, NICS
-from tests.lab.wire import Tap, flush_neighbours, neighbour, ping, send_udp, who_has, who_has6
+from tests.lab.wire import Tap, flush_neighbours, neighbour, ping, send_udp, who_has, who_has6, who_have
 
 VE1, VE1_6 = "192.168.18.101", "fd00:18::101"
 VE2, VE2_6 = "192.168.18.102", "fd00:18::102"
@@ -40,10 +40,14 @@ def test_without_vzhooks_the_node_shows_the_problem(rp_filter):
         assert answered == [2, 2, 2, 2]
         assert out_of(tap, VE1) == out_of(tap, VE1_6) == {"eth0"}
         expected = [MACS["eth0"]] if rp_filter == 1 else ALL_MACS
-        for address in (VE1, "192.168.18.10", "192.168.18.11", "192.168.18.12"):
+        four = (VE1, "192.168.18.10", "192.168.18.11", "192.168.18.12")
+        for address in four:
             assert who_has(node.client, "eth0", address, CLIENT, wait=0.1) == expected
         assert who_has6(node.client, "eth0", VE1_6, CLIENT6, wait=0.1) == ALL_MACS
         assert who_has6(node.client, "eth0", "fd00:18::12", CLIENT6, wait=0.1) == [MACS["eth4"]]
+        asked = {**dict.fromkeys(four, CLIENT), VE1_6: CLIENT6, "192.168.18.99": CLIENT, "fd00:18::99": CLIENT6}
+        assert who_have(node.client, "eth0", asked, wait=0.1) == {
+            **dict.fromkeys(four, expected), VE1_6: ALL_MACS, "192.168.18.99": [], "fd00:18::99": []}
 
 
 def test_ves_reach_each_other_and_the_node_through_its_ip_layer(node):

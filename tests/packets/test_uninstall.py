@@ -93,7 +93,7 @@ def test_running_ves_keep_what_vzctl_made_for_them(bare, flap):
     if flap:
         for nic in ("eth3", "eth4"):
             bare.node.link(nic, False)
-            bare.node.link(nic, True)
+            bare.up(nic)
         bare.vzhooks("resync")
     bare.leaves_by("101", "eth3")
     bare.end_announcers()
@@ -107,7 +107,8 @@ def test_running_ves_keep_what_vzctl_made_for_them(bare, flap):
     # Link down took vzctl's entries on both NICs and IPv6 routes; of ours nothing may be left.
     assert left == [] or (flap and not [line for line in left if ": left: " in line]), left
     proxies = bare.hn("ip", "neigh", "show", "proxy") + bare.hn("ip", "-6", "neigh", "show", "proxy")
-    assert f"{VE101} dev eth3 proxy" in proxies and f"{VE102} dev eth4 proxy" in proxies
+    assert f"{VE101} dev eth3 proxy" in proxies and f"{VE101_6} dev eth3 proxy" in proxies
+    assert f"{VE102} dev eth4 proxy" in proxies
     assert "proto" not in proxies
     for ctid in ("101", "102"):
         assert bare.vzctl.stop(ctid).rc == 0
