@@ -2,10 +2,8 @@
 
 import pytest
 
-from tests.lab.node import MACS
-from tests.lab.wire import who_has
 from tests.packets.test_lifecycle import RESYNC
-from tests.site import CLIENT, VE101, VE102, unordered
+from tests.site import SIX101, VE101, pair, unordered
 
 pytestmark = pytest.mark.generation(4)  # those of OpenVZ 9 are in test_openvz9.py
 
@@ -17,16 +15,12 @@ def ready(site):
     return site
 
 
-def answers(site, address):
-    names = {mac: nic for nic, mac in MACS.items()}
-    return [names[mac] for mac in who_has(site.node.client, "eth0", address, CLIENT, wait=0.1)]
-
-
-def way(site, nic, address=VE101):
+def way(site, nic, ctid="101"):
     """Assert that VE 101 goes by this NIC both ways, and that nothing is left to change."""
-    site.leaves_by("101", nic, src=address)
+    for address in pair(ctid):
+        site.leaves_by("101", nic, src=address)
     site.end_announcers()
-    assert answers(site, address) == [nic]
+    assert site.answers(*pair(ctid)) == [nic] * 2
     site.settled()
 
 
@@ -34,12 +28,12 @@ def gone(site, before):
     """Assert that all is as before the VE."""
     site.end_announcers()
     assert unordered(site.state()) == unordered(before)
-    assert answers(site, VE101) == []
+    assert site.answers(*pair("101")) == []
 
 
 def test_a_restart(ready):
     before = ready.state()
-    ready.ve("101", uplink="eth3")
+    ready.both("101", uplink="eth3")
     assert ready.vzctl.restart("101").rc == 0
     way(ready, "eth3")
     assert ready.vzctl.stop("101").rc == 0
@@ -47,15 +41,15 @@ def test_a_restart(ready):
 
 
 def test_a_restart_with_another_uplink_in_the_config(ready):
-    ready.ve("101", uplink="eth3")
-    ready.node.write_conf("101", [VE101], "eth4")
+    ready.both("101", uplink="eth3")
+    ready.node.write_conf("101", pair("101"), "eth4")
     assert ready.vzctl.restart("101").rc == 0
     way(ready, "eth4")
 
 
 def test_suspend_and_resume(ready):
     before = ready.state()
-    ready.ve("101", uplink="eth3")
+    ready.both("101", uplink="eth3")
     assert ready.vzctl.suspend("101").rc == 0
     gone(ready, before)
     assert ready.vzctl.resume("101").rc == 0
@@ -63,12 +57,12 @@ def test_suspend_and_resume(ready):
 
 
 def test_a_switch_to_a_snapshot_with_another_address_and_uplink(ready):
-    ready.ve("101", uplink="eth3")
-    text = ready.node.hn.read("/etc/vz/conf/101.conf").replace(VE101, VE102).replace("eth3", "eth4")
+    ready.both("101", uplink="eth3")
+    text = ready.node.hn.read("/etc/vz/conf/101.conf").replace("101", "102").replace("eth3", "eth4")
     assert ready.vzctl.snapshot_switch("101", text).rc == 0
-    way(ready, "eth4", VE102)
-    assert answers(ready, VE101) == []
-    assert not [part for part in ready.state().values() if VE101 in part]
+    way(ready, "eth4", "102")
+    assert ready.answers(*pair("101")) == []
+    assert not [part for part in ready.state().values() if VE101 in part or SIX101 in part]
 
 
 @pytest.mark.parametrize("resynced", [False, True])
@@ -76,7 +70,7 @@ def test_a_destroyed_ve(ready, resynced):
     before = ready.state()
     ready.node.hn.write("/etc/vz/conf/101.mount", "#!/bin/sh\nexit 0\n")
     ready.node.hn.path("/etc/vz/conf/101.mount").chmod(0o755)
-    ready.ve("101", uplink="eth3")
+    ready.both("101", uplink="eth3")
     assert ready.vzctl.stop("101").rc == 0
     if resynced:
         ready.vzhooks("resync")
@@ -87,8 +81,9 @@ def test_a_destroyed_ve(ready, resynced):
 
 def test_an_address_deleted_and_saved_while_it_runs_leaves_nothing_after_the_stop(ready):
     before = ready.state()
-    ready.ve("101", VE101, "192.168.18.103", uplink="eth3")
-    ready.vzctl.ipdel("101", "192.168.18.103", save=True)
+    ready.ve("101", *pair("101"), *pair("103"), uplink="eth3")
+    for address in pair("103"):
+        ready.vzctl.ipdel("101", address, save=True)
     assert ready.vzctl.stop("101").rc == 0
     gone(ready, before)
 
@@ -96,7 +91,7 @@ def test_an_address_deleted_and_saved_while_it_runs_leaves_nothing_after_the_sto
 def test_a_start_that_is_cancelled_while_our_hook_runs_beside_the_next_start(ready):
     """vzctl that is told to end unmounts and unlocks, and leaves the hook running."""
     before = ready.state()
-    ready.node.create_ve("101", [VE101], "eth3")
+    ready.node.create_ve("101", pair("101"), "eth3")
     assert ready.vzctl.cancel_start("101", 0.02).rc != 0
     assert ready.vzctl.start("101").rc == 0
     way(ready, "eth3")
@@ -106,19 +101,19 @@ def test_a_start_that_is_cancelled_while_our_hook_runs_beside_the_next_start(rea
 
 def test_a_cancelled_start_s_hook_that_ends_after_the_next_stop_leaks_nothing(ready):
     """It comes too late for everybody: its rules only close, and they go when a start's grace is over."""
-    ready.node.create_ve("101", [VE101], "eth3")
+    ready.node.create_ve("101", pair("101"), "eth3")
     holder = ready.node.hn.popen(["flock", "/run/vzhooks/lock", "sleep", "1"])
     assert ready.vzctl.cancel_start("101", 0.05).rc != 0
     holder.wait()
-    ready.ve("102", uplink="eth4")
+    ready.both("102", uplink="eth4")
     ready.leaves_by("102", "eth4")
-    assert answers(ready, VE101) == []
+    assert ready.answers(*pair("101")) == []
     assert ready.vzctl.start("101").rc == 0
     way(ready, "eth3")
 
 
 def test_resyncs_all_through_a_restart_undo_nothing(ready):
-    ready.ve("101", uplink="eth3")
+    ready.both("101", uplink="eth3")
     loop = f"while :; do {' '.join(RESYNC)}; done"
     busy = ready.node.hn.popen(["sh", "-c", loop], stdout=-3, stderr=-3)
     try:
