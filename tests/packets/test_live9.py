@@ -12,19 +12,20 @@ import pytest
 from tests.lab import ExampleNode
 from tests.lab.actions import command
 from tests.lab.actions9 import locked
-from tests.lab.node import CLIENT6, MACS
+from tests.lab.node import MACS
 from tests.lab.steps9 import Run
 from tests.lab.tap import Tap
 from tests.lab.vzctl9 import Vzctl9
-from tests.lab.wire import neighbour, ping, send_udp, who_has
-from tests.site import CLIENT, NICS, VE101, Site, is_carried
+from tests.lab.wire import neighbour, ping, send_udp
+from tests.site import CLIENT, CLIENTS, NICS, VE101, Site, is_carried, pair
 from vzhooks import follow, reconcile
 from vzhooks.host import Paths
 from vzhooks.reconcile import Request
 from vzhooks.records import Expected
 from vzhooks.settings import Settings
 
-NEW, LATER, NEW6 = "192.168.18.177", "192.168.18.178", "fd00:18::177"
+NEW, NEW6 = ADDED = pair("177")
+LATER = "192.168.18.178"
 SCRIPT = "/usr/libexec/libvzctl/script.d/vz-netns_dev_add"
 STOCK = "/usr/libexec/libvzctl/scripts/vz-netns_dev_add"
 
@@ -45,11 +46,6 @@ def nine():
     site.node.close()
 
 
-def answers(site, address):
-    names = {mac: nic for nic, mac in MACS.items()}
-    return [names[mac] for mac in who_has(site.node.client, "eth0", address, CLIENT, wait=0.1)]
-
-
 def quiet(site):
     """Wait until what a change of addresses left behind has done its work."""
     deadline = time.monotonic() + 15
@@ -62,27 +58,24 @@ def quiet(site):
 def test_an_added_address_goes_by_the_uplink_from_its_first_packet(nine, save):
     nine.ve("101", uplink="eth3")
     nine.end_announcers()
-    with nine.only_by("eth3", src=NEW) as tap:
-        assert nine.vzctl.ipadd("101", NEW, save).rc == 0
-        send_udp(nine.node.ve("101").box, NEW, CLIENT, count=5)
-        assert tap.count(outgoing=True, src=NEW, nic="eth3", proto="udp") == 5
+    for address, client in zip(ADDED, CLIENTS):
+        with nine.only_by("eth3", src=address) as tap:
+            assert nine.vzctl.ipadd("101", address, save).rc == 0
+            send_udp(nine.node.ve("101").box, address, client, count=5)
+            assert tap.count(outgoing=True, src=address, nic="eth3", proto="udp") == 5
     deadline = time.monotonic() + 5
-    while neighbour(nine.node.client, NEW) not in (None, MACS["eth3"]):
-        assert ping(nine.node.client, NEW) == 1 and time.monotonic() < deadline
-    assert answers(nine, NEW) == ["eth3"]
+    for address in ADDED:
+        while neighbour(nine.node.client, address) not in (None, MACS["eth3"]):
+            assert ping(nine.node.client, address) == 1 and time.monotonic() < deadline
+    assert nine.answers(*ADDED) == ["eth3"] * 2
     quiet(nine)
     nine.settled()
-    nine.leaves_by("101", "eth3", src=NEW)
-
-
-def test_an_added_ipv6_address(nine):
-    nine.ve("101", uplink="eth3")
-    assert nine.vzctl.ipadd("101", NEW6).rc == 0
-    nine.leaves_by("101", "eth3", CLIENT6, src=NEW6)
+    for address in ADDED:
+        nine.leaves_by("101", "eth3", src=address)
 
 
 def test_no_packet_leaves_a_wrong_way_while_vzctl_publishes():
-    """The VE sends by its new address all the time, from before vzctl begins."""
+    """The VE sends by its new addresses all the time, from before vzctl begins."""
     site, over = built(pause=0.3), threading.Event()
     try:
         site.ini("[node]\nreserved = eth0\n")
@@ -91,37 +84,42 @@ def test_no_packet_leaves_a_wrong_way_while_vzctl_publishes():
 
         def talk():
             while not over.is_set():
-                send_udp(site.node.ve("101").box, NEW, CLIENT)
+                for address, client in zip(ADDED, CLIENTS):
+                    send_udp(site.node.ve("101").box, address, client)
                 time.sleep(0.002)
 
         talker = threading.Thread(target=talk)
         with Tap(site.node.hn, *NICS) as tap:
             talker.start()
-            assert site.vzctl.ipadd("101", NEW, save=True).rc == 0
+            for address in ADDED:
+                assert site.vzctl.ipadd("101", address, save=True).rc == 0
             time.sleep(0.2)
             over.set()
             talker.join()
-            assert {f.nic for f in tap.find(outgoing=True, src=NEW) if is_carried(f)} == {"eth3"}
+            left = {(f.nic, f.src) for f in tap.find(outgoing=True) if f.src in ADDED and is_carried(f)}
+            assert left == {("eth3", address) for address in ADDED}
     finally:
         over.set()
         site.node.close()
 
 
 def test_a_deleted_address_leaves_nothing(nine):
-    nine.ve("101", VE101, NEW, uplink="eth3")
-    assert nine.vzctl.ipdel("101", NEW, save=True).rc == 0
+    nine.ve("101", *pair("101"), *ADDED, uplink="eth3")
+    for address in ADDED:
+        assert nine.vzctl.ipdel("101", address, save=True).rc == 0
     quiet(nine)
-    assert [part for part in nine.state().values() if NEW in part] == []
-    assert answers(nine, NEW) == []
+    assert [part for part in nine.state().values() if NEW in part or NEW6 in part] == []
+    assert nine.answers(*ADDED) == []
     nine.settled()
     nine.leaves_by("101", "eth3")
 
 
 def test_an_added_routed_nic(nine):
     nine.ve("101", uplink="eth3")
-    assert nine.vzctl.netif_add("101", "eth1", NEW).rc == 0
+    assert nine.vzctl.netif_add("101", "eth1", *ADDED).rc == 0
     quiet(nine)
-    nine.leaves_by("101", "eth3", src=NEW)
+    for address in ADDED:
+        nine.leaves_by("101", "eth3", src=address)
     nine.settled()
 
 
@@ -131,17 +129,19 @@ def test_a_failed_add_is_given_back(nine):
     nine.end_announcers()
     nine.node.hn.write(STOCK, "#!/bin/sh\nexit 34\n", 0o755)
     began = time.monotonic()
-    assert nine.vzctl.ipadd("101", NEW).rc != 0
+    for address in ADDED:
+        assert nine.vzctl.ipadd("101", address).rc != 0
     quiet(nine)
     assert time.monotonic() < began + 10  # not as long as without a lock, however soon vzctl was done
-    assert [part for part in nine.state().values() if NEW in part] == []
+    assert [part for part in nine.state().values() if NEW in part or NEW6 in part] == []
 
 
 def test_an_address_for_a_ve_without_uplink_is_never_hindered(nine):
     nine.ve("105")
     nine.node.hn.write("/run/vzhooks/ves.json", "broken")
-    assert nine.vzctl.ipadd("105", NEW).rc == 0
-    nine.leaves_by("105", "eth0", src=NEW)
+    for address in ADDED:
+        assert nine.vzctl.ipadd("105", address).rc == 0
+        nine.leaves_by("105", "eth0", src=address)
 
 
 def test_a_broken_vzhooks_refuses_an_address_to_a_ve_with_an_uplink_alone(nine):

@@ -7,12 +7,11 @@ import pytest
 
 from tests.lab import ExampleNode
 from tests.lab.actions import ACTION_SCRIPT_FAILED
-from tests.lab.node import CLIENT6, MACS, NICS2
+from tests.lab.node import MACS, NICS2
 from tests.lab.tap import Tap
-from tests.lab.wire import neighbour, ping, who_has, who_has6
-from tests.site import CLIENT, VE101, Site
+from tests.lab.wire import neighbour, ping, who_have
+from tests.site import CLIENTS, SIX101, VE101, Site, fits, pair
 
-SIX101 = "fd00:18::101"
 OLD, NEW = MACS["eth3"], NICS2["eth4"][0]
 STREAM_S = 0.01
 
@@ -24,14 +23,14 @@ def site_on(node):
 
 
 @pytest.fixture(params=[4, 9], ids=["vzctl4", "openvz9"])
-def pair(request):
+def nodes(request):
     """Nodes A and B: the uplink isp1 is eth3 on A and eth4 on B; VE 101 runs on A and is known to the client."""
     with ExampleNode(1, request.param) as one, ExampleNode(1, request.param, beside=one) as two:
         a, b = site_on(one), site_on(two)
         a.ini("[uplink:isp1]\ndevice = eth3\n")
         b.ini("[uplink:isp1]\ndevice = eth4\n")
-        a.ve("101", VE101, SIX101, uplink="isp1")
-        b.node.create_ve("101", [VE101, SIX101], "isp1")
+        a.both("101", uplink="isp1")
+        b.node.create_ve("101", pair("101"), "isp1")
         a.end_announcers()
         yield a, b
 
@@ -66,30 +65,29 @@ class Stream:
         return time.monotonic() - began
 
 
-def answers(site, address):
-    """Return the MACs that answer the client, of whichever node."""
-    ask, asker = (who_has6, CLIENT6) if ":" in address else (who_has, CLIENT)
-    return ask(site.node.client, "eth0", address, asker, wait=0.1)
+def macs(site, *addresses):
+    """Return the MACs that answer the client for these addresses (none: all of the VE's), of whichever node."""
+    asked = {a: next(c for c in CLIENTS if fits(a, c)) for a in addresses or pair("101")}
+    return sum(who_have(site.node.client, "eth0", asked, wait=0.1).values(), [])
 
 
 def moved(a, b):
     """Assert that B alone has the VE now, and by the device that its isp1 is."""
     a.end_announcers()
     b.end_announcers()
-    for address in (VE101, SIX101):
-        assert answers(b, address) == [NEW]
-        b.leaves_by("101", "eth4", CLIENT6 if ":" in address else CLIENT, src=address)
+    assert macs(b) == [NEW] * 2
+    b.leaves_by("101", "eth4")
     assert not [text for text in a.state().values() if VE101 in text or SIX101 in text]
     a.settled()
     b.settled()
 
 
 @pytest.mark.parametrize("address", [VE101, SIX101], ids=["ipv4", "ipv6"])
-def test_a_suspended_ve_resumes_on_another_node(pair, address):
-    a, b = pair
+def test_a_suspended_ve_resumes_on_another_node(nodes, address):
+    a, b = nodes
     with Stream(a, address) as stream, Tap(a.node.client, "eth0") as tap:
         assert a.vzctl.suspend("101").rc == 0
-        assert answers(a, address) == []
+        assert macs(a, address) == []
         assert b.vzctl.resume("101").rc == 0
         stream.goes_on()
         heard = [f.src_mac for f in tap.find(outgoing=False) if f.src == address and f.proto in ("arp", "icmp6")]
@@ -97,37 +95,40 @@ def test_a_suspended_ve_resumes_on_another_node(pair, address):
     moved(a, b)
 
 
-@pytest.mark.parametrize("pair", [4], indirect=True)
-def test_a_live_migration_of_vzctl4_runs_the_old_nodes_hooks_last(pair):
+@pytest.mark.parametrize("nodes", [4], indirect=True)
+def test_a_live_migration_of_vzctl4_runs_the_old_nodes_hooks_last(nodes):
     """That of OpenVZ 9 is a suspend and a resume."""
-    a, b = pair
-    with Stream(a, VE101) as stream:
+    a, b = nodes
+    with Stream(a, VE101) as four, Stream(a, SIX101) as six:
         assert a.vzctl.dump("101").rc == 0
-        assert answers(a, VE101) == []
+        assert macs(a) == []
         assert b.vzctl.resume("101").rc == 0
-        stream.goes_on()
+        four.goes_on()
+        six.goes_on()
         assert a.vzctl.umount("101").rc == 0
-        stream.goes_on()
+        four.goes_on()
+        six.goes_on()
     moved(a, b)
 
 
-def test_back_again(pair):
-    a, b = pair
+def test_back_again(nodes):
+    a, b = nodes
     for source, target, mac in ((a, b, NEW), (b, a, OLD)):
         assert source.vzctl.stop("101").rc == 0
         assert target.vzctl.start("101").rc == 0
         began = time.monotonic()
-        while neighbour(a.node.client, VE101) != mac:  # vzctl misled it by announcements of every NIC
-            assert ping(a.node.client, VE101, count=1) == 1 and time.monotonic() - began < 5
-        assert answers(target, VE101) == [mac]
+        for address in pair("101"):
+            while neighbour(a.node.client, address) != mac:  # vzctl misled it by announcements of every NIC
+                assert ping(a.node.client, address, count=1) == 1 and time.monotonic() - began < 5
+        assert macs(target) == [mac] * 2
 
 
-def test_a_node_without_that_uplink_refuses_and_names_those_it_has(pair):
-    a, b = pair
+def test_a_node_without_that_uplink_refuses_and_names_those_it_has(nodes):
+    a, b = nodes
     b.ini("[uplink:isp7]\ndevice = eth3\n[uplink:isp8]\ndevice = eth4\n")
     assert a.vzctl.suspend("101").rc == 0
     refused = b.vzctl.resume("101")
     assert refused.rc == ACTION_SCRIPT_FAILED and "isp7, isp8" in refused.stderr
-    assert answers(b, VE101) == []
+    assert macs(b) == []
     assert a.vzctl.resume("101").rc == 0
     a.leaves_by("101", "eth3")
