@@ -12,7 +12,7 @@ import pytest
 
 from tests.lab.tap import Tap
 from tests.lab.wire import ping, send_udp
-from tests.site import CLIENT, NICS, is_carried, unordered
+from tests.site import CLIENTS, NICS, fits, is_carried, pair, unordered
 
 pytestmark = pytest.mark.generation(4)
 
@@ -44,28 +44,34 @@ def meanwhile(function, *args):
             os.close(fd)
 
 
-def sends(box, src, end):
-    """Send about a thousand packets a second; return how many."""
+def sends(ve, end):
+    """Send about a thousand packets a second, of each family in turn; return how many."""
     sent = 0
     while not select.select([end], [], [], 0)[0]:
-        sent += send_udp(box, src, CLIENT, count=50, interval=0.001)
+        for src, dst in ways(ve):
+            sent += send_udp(ve.box, src, dst, count=25, interval=0.001)
     return [sent]
 
 
-def pings(box, src, end):
-    """Ping on and on; return how many were sent, and lost."""
+def pings(ve, end):
+    """Ping on and on, by each family in turn; return how many were sent, and lost."""
     sent = lost = 0
     while not select.select([end], [], [], 0)[0]:
-        sent, lost = sent + 20, lost + 20 - ping(box, CLIENT, src, count=20, interval=0.002)
+        for src, dst in ways(ve):
+            sent, lost = sent + 20, lost + 20 - ping(ve.box, dst, src, count=20, interval=0.002)
     return [sent, lost]
+
+
+def ways(ve):
+    """Pair each address of a VE with the client's of the same family."""
+    return [(src, dst) for src in ve.addresses for dst in CLIENTS if fits(src, dst)]
 
 
 @pytest.mark.parametrize("layer", ["rules", "nft"])
 def test_another_manager_that_flushes_again_and_again_lets_no_packet_out(site, layer):
     """While a resync puts back again and again what it flushes."""
-    site.ve("101", uplink="eth3")
-    ve = site.node.ve("101")
-    with site.only_by("eth3"), meanwhile(sends, ve.box, ve.addresses[0]) as sent:
+    site.both("101", uplink="eth3")
+    with site.only_by("eth3"), meanwhile(sends, site.node.ve("101")) as sent:
         resyncs = site.node.hn.popen(["sh", "-c", RESYNCING], stdout=-3, stderr=-3)
         for _ in range(20):
             site.flush(layer)
@@ -80,11 +86,10 @@ def test_another_manager_that_flushes_again_and_again_lets_no_packet_out(site, l
 
 def test_steady_ves_lose_nothing_while_another_starts_and_stops(site):
     for ctid, uplink in (("101", "eth3"), ("102", "eth4")):
-        site.ve(ctid, uplink=uplink)
-    site.node.create_ve("103", ["192.168.18.103"], "eth3")
-    one, two = site.node.ve("101"), site.node.ve("102")
-    with site.only_by("eth3", src=one.addresses[0]), site.only_by("eth4", src=two.addresses[0]), \
-            meanwhile(pings, one.box, one.addresses[0]) as pinged, meanwhile(sends, two.box, two.addresses[0]) as sent:
+        site.both(ctid, uplink=uplink)
+    site.node.create_ve("103", pair("103"), "eth3")
+    with site.only_by("eth3", src=pair("101")), site.only_by("eth4", src=pair("102")), \
+            meanwhile(pings, site.node.ve("101")) as pinged, meanwhile(sends, site.node.ve("102")) as sent:
         for _ in range(10):
             assert site.vzctl.start("103").rc == 0
             assert site.vzctl.stop("103").rc == 0
@@ -103,7 +108,7 @@ class Walk:
         self.allowed = {ctid: {nic} for ctid, nic in self.uplink.items()}
         self.up = dict.fromkeys(NICS[1:], True)
         for ctid, nic in [*self.uplink.items(), ("109", "eth3")]:
-            site.node.create_ve(ctid, [f"192.168.18.{ctid}"], nic)
+            site.node.create_ve(ctid, pair(ctid), nic)
 
     def step(self):
         """Do one operation, then send from every running VE and look where it left."""
@@ -112,8 +117,8 @@ class Walk:
         with Tap(self.site.node.hn, *NICS) as tap:
             operation(self, ctid)
             for ve in self.running():
-                for src in ve.addresses:
-                    send_udp(ve.box, src, CLIENT)
+                for src, dst in ways(ve):
+                    send_udp(ve.box, src, dst)
             frames = [f for f in tap.find(outgoing=True) if is_carried(f) and f.src not in self.unknown]
         for ve in map(self.site.node.ve, self.uplink):
             wrong = [f for f in frames if f.src in addresses(ve.ctid) and f.nic not in self.allowed[ve.ctid]]
@@ -140,7 +145,7 @@ class Walk:
         """Name another uplink in the config; the resync may be a while in coming."""
         self.uplink[ctid] = self.random.choice(NICS[1:])
         self.allowed[ctid].add(self.uplink[ctid])
-        self.site.node.write_conf(ctid, [f"192.168.18.{ctid}"], self.uplink[ctid])
+        self.site.node.write_conf(ctid, pair(ctid), self.uplink[ctid])
         if self.random.random() < 0.7:
             self.resync(ctid)
 
@@ -167,21 +172,23 @@ class Walk:
         self.lost = layer
 
     def ipadd(self, ctid):
-        """Add an address as vzctl does, without a word to us: closed, or by main, until the next resync."""
-        ve, address = self.site.node.ve(ctid), addresses(ctid)[1]
-        if ve.running and address not in ve.addresses:
-            self.site.vzctl.ipadd(ctid, address)
-            self.unknown |= set() if self.closed else {address}
+        """Add addresses as vzctl does, without a word to us: closed, or by main, until the next resync."""
+        ve = self.site.node.ve(ctid)
+        for address in second(ctid):
+            if ve.running and address not in ve.addresses:
+                self.site.vzctl.ipadd(ctid, address)
+                self.unknown |= set() if self.closed else {address}
 
     def ipdel(self, ctid):
-        ve, address = self.site.node.ve(ctid), addresses(ctid)[1]
-        if address in ve.addresses:
-            self.site.vzctl.ipdel(ctid, address)
+        ve = self.site.node.ve(ctid)
+        for address in second(ctid):
+            if address in ve.addresses:
+                self.site.vzctl.ipdel(ctid, address)
 
     def clone(self, ctid):
         """Start a copy of a running VE's config: refused, whatever uplink it names."""
         if self.site.node.ve(ctid).running:
-            self.site.node.write_conf("109", [f"192.168.18.{ctid}"], self.random.choice(NICS[1:]))
+            self.site.node.write_conf("109", pair(ctid), self.random.choice(NICS[1:]))
             assert self.site.vzctl.start("109").rc != 0
 
 
@@ -189,9 +196,14 @@ OPERATIONS = [Walk.start, Walk.start, Walk.stop, Walk.mount, Walk.umount, Walk.m
               Walk.flush_rules, Walk.flush_nft, Walk.ipadd, Walk.ipdel, Walk.clone]
 
 
+def second(ctid):
+    """Return the addresses that a VE of the walk has now and then besides its usual ones."""
+    return pair(f"2{ctid[1:]}")
+
+
 def addresses(ctid):
-    """Return the two addresses a VE of the walk may have."""
-    return f"192.168.18.{ctid}", f"192.168.18.2{ctid[1:]}"
+    """Return all addresses a VE of the walk may have."""
+    return (*pair(ctid), *second(ctid))
 
 
 @pytest.mark.parametrize("reserved", ["", "eth0"], ids=["open", "eth0_reserved"])
