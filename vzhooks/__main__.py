@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Run the command line with `python -m vzhooks`."""
 
+import os
 import sys
 
 if sys.version_info < (3, 9):  # noqa: UP036 - whoever runs a source tree by hand; pip looks itself
@@ -9,12 +10,13 @@ if sys.version_info < (3, 9):  # noqa: UP036 - whoever runs a source tree by han
 from vzhooks import interrupt
 
 
-def main() -> int:
-    """Run one command; a Ctrl-C is no traceback even while the rest is imported."""
+def main() -> None:
+    """Run one command and end; a Ctrl-C is no traceback even while the rest is imported."""
     interrupt.end_at_once()
     from vzhooks import cli
-    return cli.main()
+    status = cli.main()  # which has flushed what was printed
+    os._exit(status)  # saves the fifth of the time that Python takes to end in order
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

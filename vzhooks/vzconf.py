@@ -24,6 +24,8 @@ from vzhooks.errors import InputError
 MAX_BYTES = 1 << 20
 # A config that vzctl wrote to its end holds at least one of these; one caught in mid-save may not.
 WHOLE = ("VE_ROOT", "VE_PRIVATE", "OSTEMPLATE", "PHYSPAGES", "VEID", "UUID", "ONBOOT", "HOSTNAME")
+READ = ("VE_ROOT", "VE_PRIVATE", "IP_ADDRESS", "NETIF", "UPLINK", "NAME")
+_LINE = re.compile(rf"^[ \t]*({'|'.join(dict.fromkeys(WHOLE + READ))})=(.*?)\r?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,7 @@ def _lines(data: bytes, where: str) -> list[tuple[str, str]]:
     if b"\0" in data:
         raise InputError(f"{where}: holds binary data, so no VE config; look at the file")
     text = data.decode("utf-8", "surrogateescape")
-    found = (re.match(r"[ \t]*([A-Za-z_][A-Za-z0-9_]*)=(.*)", line) for line in re.split(r"\r?\n", text))
-    return [(m.group(1), value_of(m.group(2))) for m in found if m]
+    return [(m.group(1), value_of(m.group(2)) if m.group(1) in READ else "") for m in _LINE.finditer(text)]
 
 
 def value_of(raw: str) -> str:
