@@ -20,7 +20,7 @@ LAYERS = [
     {"apply", "arrival"},
     {"reconcile", "log", "shim"},
     {"announce", "doctor", "events", "explain", "status"},
-    {"assign", "chain", "commands", "follow", "manifest", "probe", "table", "terminal"},
+    {"assign", "chain", "commands", "follow", "manifest", "outline", "probe", "table", "terminal"},
     {"completion", "manual"},
     {"examine", "hook", "install", "overview", "vzctl", "where"},
     {"live"},
@@ -29,7 +29,7 @@ LAYERS = [
 ]
 PURE = {"model", "errors", "roles", "tables", "settings", "vzconf", "guard", "policy", "census", "plan", "status",
         "table", "harden", "doctor", "messages", "uplinks", "confedit", "explain", "wrapper", "keys", "commands",
-        "completion", "manual"}
+        "completion", "manual", "outline"}
 IO = {"os", "socket", "subprocess", "pyroute2", "fcntl", "time", "sys", "shutil", "signal", "syslog"}
 
 

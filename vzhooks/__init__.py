@@ -14,7 +14,7 @@ follow, arrival, announce, probe    what neighbours hear and are asked
 log, events                     what goes on record
 hook, live, cli (commands), status (overview), doctor (examine)    thin doors to it
 vzctl (wrapper, spawn, shim)    what `vzctl set --uplink` does around the real vzctl
-install (chain, manifest), manual, completion              files put on a node, and taken away
+install (chain, manifest), manual, completion (outline)    files put on a node, and taken away
 
 All above `host` is pure, as are status, table, doctor, wrapper, manual and completion; tests/test_layers.py
 holds that.

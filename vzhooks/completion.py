@@ -7,7 +7,7 @@ whoever presses the key waiting.
 
 from __future__ import annotations
 
-from vzhooks.commands import Argument, Command, Outline
+from vzhooks.outline import Argument, Command, Outline
 
 # No single quotes in these: each stands within a pair of them. Nothing is said where there is no such file.
 _VES = r'ls /etc/vz/conf 2>/dev/null | sed -nE "/^0\.conf$/d; s/^([A-Za-z0-9][A-Za-z0-9-]*)\.conf$/\1/p"'

@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Collection, Iterator
 
-from vzhooks import __version__, chain, commands, completion, ini, manual, reconcile, records, shim, tables
+from vzhooks import __version__, chain, completion, ini, manual, outline, reconcile, records, shim, tables
 from vzhooks.apply import Watch
 from vzhooks.errors import HostError, SettingsError, UsageError
 from vzhooks.harden import OFF
@@ -75,7 +75,7 @@ def _shim(paths: Paths, python: str, asked: bool) -> bytes:
 
 
 def _files(paths: Paths, python: str) -> dict[str, bytes]:
-    outline = commands.outline()
+    line = outline.outline()
     unit = python.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")  # systemd.service(5)
     # Its content is this node's own, so no package has it.
     names = {} if paths.root else {paths.rt_tables: tables.table_names(records.load_tables(paths.tables)).encode()}
@@ -85,11 +85,11 @@ def _files(paths: Paths, python: str) -> dict[str, bytes]:
         paths.rt_protos: f"{PROTOCOL} vzhooks\n".encode(),
         paths.boot_unit: _data("conf", "vzhooks-boot.service").replace(b"@PYTHON@", os.fsencode(unit)),
         paths.networkd: _data("conf", "networkd.conf"),
-        paths.man8: manual.vzhooks_8(outline, __version__).encode(),
+        paths.man8: manual.vzhooks_8(line, __version__).encode(),
         paths.man5: manual.vzhooks_ini_5(__version__).encode(),
-        paths.bash: completion.bash(outline).encode(),
-        paths.zsh: completion.zsh(outline).encode(),
-        paths.fish: completion.fish(outline).encode(),
+        paths.bash: completion.bash(line).encode(),
+        paths.zsh: completion.zsh(line).encode(),
+        paths.fish: completion.fish(line).encode(),
     }
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 
-from vzhooks.commands import Argument, Command, Outline
 from vzhooks.keys import NODE, UPLINK, Key
+from vzhooks.outline import Argument, Command, Outline
 
 INTRO = """\
 A hardware node of OpenVZ or Virtuozzo has several NICs. A container (VE) whose config holds the line

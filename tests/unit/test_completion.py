@@ -12,7 +12,7 @@ import time
 import pytest
 
 from vzhooks import completion
-from vzhooks.commands import outline
+from vzhooks.outline import outline
 
 TEXTS = {"bash": completion.bash, "zsh": completion.zsh, "fish": completion.fish}
 COMMANDS = [c.name for c in outline().commands]

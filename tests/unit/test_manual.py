@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from vzhooks import manual, settings
-from vzhooks.commands import outline
 from vzhooks.errors import SettingsError
 from vzhooks.host import Paths
 from vzhooks.keys import NODE, UPLINK
 from vzhooks.model import Uplink
+from vzhooks.outline import outline
 from vzhooks.settings import Settings
 
 SAMPLE = (Path(__file__).parents[2] / "conf/vzhooks.ini").read_text()
