@@ -98,7 +98,8 @@ def lock(path: str, wait_s: float) -> Iterator[None]:
         step = "vzhooks must run as root" if isinstance(error, PermissionError) else "mend that and try again"
         raise HostError(f"{path}: {error.strerror}; {step}") from None
     try:
-        _wait(handle, path, wait_s)
+        if not flocked(handle, wait_s):
+            raise LockBusy(f"{path}: another vzhooks is at work for over {wait_s:g} s; try again")
         if not _is_file(path, handle):
             raise LockBusy(f"{path}: vzhooks was uninstalled while this waited; start it again if that was not meant")
         yield
@@ -113,14 +114,16 @@ def _is_file(path: str, handle: int) -> bool:
         return False
 
 
-def _wait(handle: int, path: str, wait_s: float) -> None:
+def flocked(handle: int, wait_s: float) -> bool:
+    """Take the exclusive flock of an open file, waiting at most `wait_s`; tell whether we have it."""
     deadline = time.monotonic() + wait_s
     while True:
         try:
-            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                raise LockBusy(f"{path}: another vzhooks is at work for over {wait_s:g} s; try again") from None
+                return False
             time.sleep(0.01)
 
 

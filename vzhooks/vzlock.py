@@ -8,7 +8,6 @@ VE_PRIVATE/.lck for the whole command, besides that file, and of /var/vz/CTID.co
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -68,21 +67,11 @@ def _flock(path: str, ctid: str) -> Iterator[None]:
     except OSError as error:
         raise HostError(f"{path}: {error.strerror}; mend that and give the command again, as root") from None
     try:
-        _wait(handle, path, ctid)
+        if not host.flocked(handle, WAIT_S):
+            raise _busy(path, ctid)
         yield
     finally:
         os.close(handle)
-
-
-def _wait(handle: int, path: str, ctid: str) -> None:
-    until = time.monotonic() + WAIT_S
-    while True:
-        try:
-            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= until:
-                raise _busy(path, ctid) from None
-            time.sleep(PAUSE_S)
 
 
 @contextmanager
