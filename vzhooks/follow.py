@@ -61,9 +61,9 @@ def _settle(paths: Paths, ctid: str, added: frozenset[str], expected: frozenset[
         return time.monotonic() < deadline and (not held or host.is_locked(paths, ctid))
 
     came = False
-    while added and not came and goes_on():
-        came = wait_for_route(added, 0.5)
     try:
+        while added and not came and goes_on():
+            came = wait_for_route(added, 0.5)
         if came:
             _tell(paths, ctid, added)
         while held and goes_on():
