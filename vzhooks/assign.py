@@ -16,6 +16,7 @@ from vzhooks.errors import HostError, InputError, UsageError
 from vzhooks.host import Paths
 from vzhooks.model import Problem
 from vzhooks.reconcile import Report, Request
+from vzhooks.records import content
 from vzhooks.settings import Settings
 from vzhooks.uplinks import Way
 from vzhooks.vzconf import VeConfig, shown
@@ -142,7 +143,7 @@ def _saved(paths: Paths, config: VeConfig, name: str, watch: Watch) -> Iterator[
                 old = _write(temporary, path, name)
             yield
             with vzlock.of_the_config(paths, config.ctid):
-                if _read(path) != old:  # by one of vzctl's commands that take no lock
+                if content(path) != old:  # by one of vzctl's commands that take no lock
                     _write(temporary, path, name)
                 os.replace(temporary, path)
         except OSError as error:
@@ -155,7 +156,7 @@ def _saved(paths: Paths, config: VeConfig, name: str, watch: Watch) -> Iterator[
 
 def _write(temporary: str, path: str, name: str) -> bytes:
     """Write a config's text with another uplink beside it; return the text it has."""
-    old, found = _read(path), os.stat(path)
+    old, found = content(path), os.stat(path)
     with open(temporary, "wb") as file:
         os.fchown(file.fileno(), found.st_uid, found.st_gid)
         os.fchmod(file.fileno(), found.st_mode & 0o7777)
@@ -163,8 +164,3 @@ def _write(temporary: str, path: str, name: str) -> bytes:
         file.flush()
         os.fsync(file.fileno())
     return old
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from vzhooks.errors import HostError
 from vzhooks.host import Paths
-from vzhooks.records import NEW, replace
+from vzhooks.records import NEW, content, replace
 from vzhooks.shim import has_interpreter
 
 HOOKS = ("vps.mount", "vps.umount", "vps.postumount")
@@ -38,7 +38,7 @@ def put(path: str, script: bytes) -> Iterator[str]:
             raise HostError(f"{path}: a directory, where vzctl looks for a script; move it away and try again")
         if not _same(path, path + KEPT):
             yield from _keep(path)
-    if not (is_ours(path) and _bytes(path) == script and os.stat(path).st_mode & 0o7777 == 0o755):
+    if not (is_ours(path) and content(path) == script and os.stat(path).st_mode & 0o7777 == 0o755):
         replace(path, script, 0o755)
         yield f"put {path}"
 
@@ -59,7 +59,7 @@ def _same(path: str, kept: str) -> bool:
     if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino):
         return True
     files = os.path.isfile(path) and os.path.isfile(kept) and not os.path.islink(path) and not os.path.islink(kept)
-    return files and one.st_mode == other.st_mode and _bytes(path) == _bytes(kept)
+    return files and one.st_mode == other.st_mode and content(path) == content(kept)
 
 
 def take_away(path: str) -> Iterator[str]:
@@ -98,9 +98,4 @@ def wrong(paths: Paths) -> dict[str, str]:
 
 def is_ours(path: str) -> bool:
     """Tell whether a file is a hook script that some version of vzhooks put."""
-    return not os.path.islink(path) and os.path.isfile(path) and _bytes(path).startswith(HEAD)
-
-
-def _bytes(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
+    return not os.path.islink(path) and os.path.isfile(path) and content(path).startswith(HEAD)

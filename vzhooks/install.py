@@ -98,8 +98,7 @@ def _data(kind: str, name: str) -> bytes:
     here = os.path.dirname(os.path.abspath(__file__))
     for folder in (os.path.join(here, kind), os.path.join(os.path.dirname(here), kind)):
         if os.path.exists(os.path.join(folder, name)):
-            with open(os.path.join(folder, name), "rb") as file:
-                return file.read()
+            return records.content(os.path.join(folder, name))
     raise HostError(f"{kind}/{name}: not in this installation of vzhooks; install the package anew")
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from vzhooks.errors import HostError
 from vzhooks.host import Paths
-from vzhooks.records import NEW, replace
+from vzhooks.records import NEW, content, replace
 
 
 class Manifest:
@@ -54,9 +54,9 @@ class Manifest:
     def write(self, path: str, data: bytes, mode: int = 0o644) -> Iterator[str]:
         """Put a file of ours, unless a stranger's stands there."""
         if not self._is_ours(path):
-            if not os.path.isfile(path) or _bytes(path) != data:
+            if not os.path.isfile(path) or content(path) != data:
                 yield f"left {path}: it was there before"
-        elif os.path.islink(path) or not os.path.exists(path) or _bytes(path) != data:
+        elif os.path.islink(path) or not os.path.exists(path) or content(path) != data:
             self.folder(os.path.dirname(path))
             replace(path, data, mode)
             yield f"put {path}"
@@ -124,8 +124,3 @@ def _a_list(data: object) -> list:
     if not isinstance(data, list):
         raise ValueError("no list of files")
     return data
-
-
-def _bytes(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()

@@ -134,6 +134,12 @@ def _save(path: str, data: dict) -> None:
     replace(path, json.dumps(data, indent=1) + "\n", 0o600)
 
 
+def content(path: str) -> bytes:
+    """Return all that is in a file."""
+    with open(path, "rb") as file:
+        return file.read()
+
+
 def replace(path: str, text: str | bytes, mode: int) -> None:
     """Put text into a file in one step, making its directory where absent: root's only, as the file is, or open.
 

@@ -7,6 +7,7 @@ import os
 
 from vzhooks.errors import HostError
 from vzhooks.host import Paths
+from vzhooks.records import content
 
 MARK = b"# vzhooks vzctl wrapper"
 USUAL = "/usr/sbin/vzctl"
@@ -69,8 +70,7 @@ def known(paths: Paths, search: str, asked: bool) -> str:
 
 def has_interpreter(path: str) -> bool:
     """Tell whether the python that a script of ours names is there."""
-    with open(path, "rb") as file:
-        line = next((x for x in file.read().splitlines() if x.startswith(b"python=")), b"")
+    line = next((x for x in content(path).splitlines() if x.startswith(b"python=")), b"")
     return os.access(os.fsdecode(line[len(b"python="):].strip(b"'").replace(b"'\\''", b"'")), os.X_OK)
 
 
