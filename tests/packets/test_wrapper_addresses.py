@@ -6,23 +6,18 @@ import pytest
 
 from tests.lab import ExampleNode
 from tests.lab.node import MACS
-from tests.lab.wire import neighbour, send_udp, who_has
+from tests.lab.wire import neighbour, send_udp
 from tests.site import CLIENT, VE101, Site
 from tests.wrapped import NEW, Wrapped, state
 
 pytestmark = pytest.mark.generation(4)  # of OpenVZ 9 there is one test of its own
 
 
-def answers(site, address):
-    names = {mac: nic for nic, mac in MACS.items()}
-    return [names[mac] for mac in who_has(site.node.client, "eth0", address, CLIENT, wait=0.1)]
-
-
 def probe(site, src=NEW):
     """Send from the VE's new address as it would; who-has for it is answered by its uplink alone."""
     site.forget()
     send_udp(site.node.ve("101").box, src, CLIENT, count=5)
-    assert set(answers(site, src)) <= {"eth4"}
+    assert set(site.answers(src)) <= {"eth4"}
 
 
 def test_a_new_address_never_leaves_by_another_nic(every):
@@ -45,7 +40,7 @@ def test_a_new_address_never_leaves_by_another_nic(every):
         assert tap.count(outgoing=True, src=NEW, nic="eth4", proto="udp") >= 15  # rp_filter lets none before the route
     every.leaves_by("101", "eth4")
     every.leaves_by("101", "eth4", src=NEW)
-    assert answers(every, NEW) == ["eth4"]
+    assert every.answers(NEW) == ["eth4"]
     every.settled()
 
 
