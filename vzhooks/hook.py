@@ -19,7 +19,6 @@ from vzhooks.reconcile import Report, Request
 from vzhooks.settings import Settings
 from vzhooks.vzconf import VeConfig
 
-EVENTS = ("mount", "umount", "postumount")
 LOCK_WAIT_S = 120.0
 
 
