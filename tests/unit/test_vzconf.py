@@ -46,10 +46,27 @@ def test_routed_nics_of_openvz9_are_covered_and_bridged_ones_named():
     ("", ()), (";;", ()), (",,=,", ()), ("ip=10.0.0.9", ()), ("type=routed", ()), ("type=routed,ip=,ip6=", ()),
     ("ip=10.0.0.9,type=routed", ("10.0.0.9",)), ("type=routed,ip=10.0.0.9:", ("10.0.0.9",)),
     ("type=routed,ip6=fd00::9/64", ("fd00::9",)), ("type=routed,ip=0.0.0.0", ()),
+    ("type=routed,ip=10.0.0.8,10.0.0.9", ("10.0.0.8", "10.0.0.9")),
+    ("type=routed,ip=10.0.0.8 10.0.0.9\t10.0.0.7:10.0.0.6", ("10.0.0.8", "10.0.0.9", "10.0.0.7", "10.0.0.6")),
+    ("type=routed,ip6=fd00::8 fd00::9/64", ("fd00::8", "fd00::9")),
+    ("type=routed,ip=10.0.0.9/255.255.255.0,ip6;ifname=net2,type=routed,ip,ip6=fd00::9", ("10.0.0.9", "fd00::9")),
+    ("type=routed,ip6,fd00::8,ip=10.0.0.9", ("10.0.0.9", "fd00::8")),
 ])
 def test_netif_in_odd_forms(value, addresses):
     found = parse(f'VEID="101"\nNETIF="{value}"\n'.encode(), "101", "ve.conf")
     assert (found.addresses, found.notes) == (addresses, ())
+
+
+@pytest.mark.parametrize("value, devices", [
+    (NIC % "venet0" + ",type=routed", ("veth42cafe01",)), (NIC % "eth0" + ",type=bridge", ()), (NIC % "eth0", ()),
+    ("type=routed,host_ifname=web0;host_ifname=web1,type=routed,ip6=fd00::9", ("web0", "web1")),
+    ("host_ifname=web0,type=routed;host_ifname=web0,type=routed", ("web0",)),
+    ("host_ifname=,type=routed;type=routed;host_ifname,type=routed", ()),
+    ("host_ifname=we b0,type=routed;host_ifname=../x,type=routed;host_ifname=\x1b[31m,type=routed", ()),
+    ("host_ifname=longerthanthatis,type=routed", ()),
+])
+def test_the_node_s_ends_of_routed_nics_are_devices_of_the_ve(value, devices):
+    assert parse(f'VEID="101"\nNETIF="{value}"\n'.encode(), "101", "ve.conf").devices == devices
 
 
 def test_an_address_of_netif_that_is_none_is_told():
@@ -74,6 +91,8 @@ def config(line):
     ('IP_ADDRESS=""', ()), ('IP_ADDRESS="0.0.0.0"', ()), ('IP_ADDRESS="0.0.0.0/0 ::"', ()),
     ('IP_ADDRESS="10.0.0.1 10.0.0.1/32"', ("10.0.0.1",)), ('IP_ADDRESS="FD00::0:1"', ("fd00::1",)),
     ("IP_ADDRESS=10.0.0.1\t10.0.0.2", ("10.0.0.1", "10.0.0.2")),
+    ('IP_ADDRESS="10.0.0.1,fd00::1/64, 10.0.0.2/24,"', ("10.0.0.1", "fd00::1", "10.0.0.2")),
+    ('IP_ADDRESS="169.254.10.5"', ("169.254.10.5",)),
 ])
 def test_addresses_are_canonical_and_once_each(line, addresses):
     assert config(line).addresses == addresses and config(line).notes == ()
@@ -105,9 +124,36 @@ def test_an_uplink_that_is_no_name_stays_what_it_is(value):
     assert config(f'UPLINK="{value}"').uplink.isprintable() and config(f'UPLINK="{value}"').uplink != ""
 
 
-@pytest.mark.parametrize("line", ["XUPLINK=a", "#UPLINK=a", "UPLINK =a", "export UPLINK=a", "UPLINKS=a"])
+@pytest.mark.parametrize("line", ["XUPLINK=a", "#UPLINK=a", "UPLINKS=a", "# export UPLINK = a", "#\ufeffUPLINK=a",
+                                  "exportUPLINK=a", "UPLINK", "UP LINK=a", 'DESCRIPTION="UPLINK=a"', "NO UPLINK=a"])
 def test_other_lines_are_no_uplink(line):
-    assert config(line).uplink == ""
+    assert (config(line).uplink, config(line).notes) == ("", ())
+
+
+MEANT = ["UPLINK =isp1", 'UPLINK = "isp1"', "UPLINK\t=\t'isp1'", 'Uplink="isp1"', "uplink = isp1 # ours",
+         'export UPLINK="isp1"', " EXPORT  uplink = isp1", '\ufeffUPLINK="isp1"', "\ufeff export UPLINK=isp1\r"]
+
+
+@pytest.mark.parametrize("line", MEANT)
+def test_a_line_that_is_surely_meant_as_uplink_counts_and_is_told(line):
+    found = config(line)
+    assert found.uplink == "isp1"
+    assert len(found.notes) == 1 and found.notes[0].isprintable()
+    assert found.notes[0].startswith("101.conf: line 2: ") and 'write UPLINK="isp1"' in found.notes[0]
+    first = parse(line.encode() + b"\nONBOOT=no\n", "101", "101.conf")
+    assert first.uplink == "isp1" and "line 1: " in first.notes[0]
+
+
+def test_of_several_forms_the_last_counts_too():
+    found = config('uplink = "eth3"\nUPLINK="eth4"')
+    assert found.uplink == "eth4" and "line 2" in found.notes[0] and "line 3 counts" in found.notes[0]
+    assert (config('UPLINK="eth4"\nUplink=none').uplink) == ""
+
+
+@pytest.mark.parametrize("data", [b'UPLINK="isp1"\r', b'UPLINK="isp1"\rHOSTNAME="a"\n', b"UPLINK=isp1\r\r\n",
+                                  b'HOSTNAME="a"\rUPLINK=isp1\rNAME=b\r'])
+def test_a_bare_carriage_return_ends_the_line(data):
+    assert parse(b"ONBOOT=no\n" + data, "101", "101.conf").uplink == "isp1"
 
 
 @pytest.mark.parametrize("data, why", [
