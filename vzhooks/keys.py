@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+# IFNAMSIZ is 16 with the closing NUL; the letters are those that nft(8) takes literally.
+DEVICE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@-]{0,14}")
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,9 @@ NODE = _table(
         "uplink.", "main, block, or the name of an uplink"),
     Key("reserved", "", "Devices no VE packet may ever leave by, e.g. eth0. Stronger than unassigned = main.",
         "names of devices, with blanks or commas between", unset="none"),
+    Key("inside", "auto", "Devices behind which the node's own guests are: container bridges, taps, veths of others. "
+        "VEs reach them whatever their uplink. A VPN's device only counts by name.",
+        "auto, or names of devices, with blanks or commas between"),
     Key("arp", "auto", "Hardening of the node's own ARP at first use: auto, or off.", choices=("auto", "off")),
     Key("datapath", "rule", "How packets find their uplink: rule (one ip rule a VE address), or auto.",
         choices=("rule", "auto")),

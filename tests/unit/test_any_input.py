@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vzhooks import guard, vzconf
-from vzhooks.errors import InputError, KernelError, SettingsError, VzhooksError
+from vzhooks import guard, records, vzconf
+from vzhooks.errors import HostError, InputError, KernelError, SettingsError, VzhooksError
 from vzhooks.settings import Settings
 from vzhooks.settings import parse as parse_ini
 
@@ -74,6 +74,11 @@ def check_guard(text):
     held(lambda: guard.parse({"inet": text, "arp": text}), KernelError)
 
 
+def check_note(path, load, text):
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
+    held(lambda: load(str(path)), HostError)
+
+
 def mutated(data, seed):
     """Return data with some bytes changed, doubled, dropped or put in from elsewhere."""
     chance, found = random.Random(seed), bytearray(data)
@@ -121,6 +126,47 @@ def test_any_text_from_nft(text):
 def test_any_json_from_nft(data):
     check_guard(json.dumps(data))
     check_guard(json.dumps({"nftables": data if isinstance(data, list) else [data]}))
+
+
+NOTES = [
+    (records.load_ves, {"101": {"phase": "running", "since": 5.5, "uplink": "isp1", "addresses": ["192.168.18.101"],
+                                "override": None, "base": "", "devices": ["web0"], "root": "/vz/root/101",
+                                "expected": {"uplink": "isp2", "addresses": ["fd00::1"], "since": 7}}}),
+    (records.load_tables, {"uplink:isp1": 1003, "own:eth0.7": 10001, "main:without-reserved": 10002}),
+    (records.load_hardening, {"mode": "on", "former": {"net/ipv4/conf/eth3/arp_ignore": "0"}})]
+
+
+@pytest.mark.parametrize("load, note", NOTES, ids=["ves", "tables", "harden"])
+def test_300_mutations_of_a_note(tmp_path, load, note):
+    text = json.dumps(note, indent=1)
+    (tmp_path / "note").write_text(text, encoding="utf-8")
+    assert load(str(tmp_path / "note"))
+    for seed in range(300):
+        check_note(tmp_path / "note", load, mutated(text.encode(), seed).decode("utf-8", "surrogateescape"))
+
+
+@pytest.mark.parametrize("load, note", NOTES, ids=["ves", "tables", "harden"])
+def test_any_value_in_any_place_of_a_note(tmp_path, load, note):
+    odd = [None, True, -1, 254, 10 ** 400, 1.5, float("inf"), "", "x", "../x", "\udc80", "7" * 9999, [], {}, {"a": 1}]
+    for place, value in ((p, v) for p in places(note) for v in odd):
+        check_note(tmp_path / "note", load, json.dumps(changed(note, place, value)))
+
+
+def places(data, at=()):
+    """Return the path to each value within nested data."""
+    found = [at]
+    for key in data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ():
+        found += places(data[key], (*at, key))
+    return found
+
+
+def changed(data, place, value):
+    """Return the data with another value at a path."""
+    if not place:
+        return value
+    copy = data.copy()
+    copy[place[0]] = changed(data[place[0]], place[1:], value)
+    return copy
 
 
 @pytest.mark.parametrize("data, check", [(INI.encode(), lambda d: check_ini(d.decode("utf-8", "replace"))),

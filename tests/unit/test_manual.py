@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from vzhooks import manual, settings
+from vzhooks.commands import STATUSES
 from vzhooks.errors import SettingsError
 from vzhooks.host import Paths
 from vzhooks.keys import NODE, UPLINK
@@ -55,6 +56,13 @@ def test_every_command_and_option_has_its_text_in_the_page():
         assert command.help and manual._sentence(command.help) in page, command
         for argument in command.arguments:
             assert argument.help and (argument.dest == "help" or manual._sentence(argument.help) in page), argument
+
+
+def test_every_exit_status_is_in_help_and_page_by_the_same_words():
+    assert list(STATUSES) == ["0", "1", "2", "3", "21", "75", "130, 143"]
+    for status, text in STATUSES.items():
+        assert f"{status} {text}" in outline().epilog
+        assert f".B {status} {manual._sentence(text)}" in shown(PAGES["vzhooks.8"])
 
 
 def test_every_key_has_its_text_in_the_page():
