@@ -24,6 +24,14 @@ def family_of(address: str) -> int:
     return 6 if ":" in address else 4
 
 
+def canonical(text: str) -> str:
+    """Return an address as we write it, "" for what is none."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return ""
+
+
 def host_prefix(address: str) -> str:
     """Return the address as a network of its own, with /32 or /128."""
     return f"{address}/{128 if ':' in address else 32}"
@@ -41,11 +49,12 @@ def length_of(network: str) -> int:
 
 @dataclass(frozen=True)
 class Nic:
-    """Hold what the kernel says of one network device of the HN.
+    """Hold what the kernel says of one network device of the HN, and what `roles` made of it.
 
-    kind: IFLA_INFO_KIND ("" for physical); master: name of the bridge or bond it belongs to;
-    members: names of the devices enslaved to it; addresses: global ones, with prefix length;
-    ve: it has the address that vzctl gives the host side of a routed VE.
+    kind: IFLA_INFO_KIND ("" for hardware); master: name of the bridge or bond it belongs to; link: name of the
+    device it lies over or is paired with; members: names of the devices enslaved to it; addresses: global ones,
+    with prefix length; ve: it has the address that vzctl gives the host side of a routed VE; tap: a tun(4) device
+    that carries frames; ipv6: not switched off on it; role: one of roles.ROLES.
     """
 
     name: str
@@ -59,6 +68,11 @@ class Nic:
     loopback: bool = False
     pointopoint: bool = False
     ve: bool = False
+    link: str = ""
+    altnames: tuple[str, ...] = ()
+    tap: bool = False
+    ipv6: bool = True
+    role: str = ""
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -70,6 +84,10 @@ class Nic:
     def owns(self) -> tuple[str, ...]:
         """Return the bare addresses of this device."""
         return tuple(a.partition("/")[0] for a in self.addresses)
+
+    def takes(self, family: int) -> bool:
+        """Tell whether routes of this family can go by the device."""
+        return family == 4 or self.ipv6
 
 
 @dataclass(frozen=True)
@@ -97,25 +115,30 @@ class Uplink:
 
 @dataclass(frozen=True)
 class Ve:
-    """Hold a VE that lives (or is about to): its addresses and the uplink its config names."""
+    """Hold a VE that lives (or is about to): its addresses, the uplink its config names, its own devices on the HN."""
 
     ctid: str
     addresses: tuple[str, ...]
     uplink: str = ""
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Tell one thing that stands in the way, for one VE ("" for the node), in one line."""
+    """Tell one thing that stands in the way, for one VE ("" for the node), in one line.
+
+    address: the one that it is about, where it is about no other.
+    """
 
     ctid: str
     text: str
     refuses: bool = False
+    address: str = ""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Hold one policy rule: look up `table`, or answer unreachable."""
+    """Hold one policy rule: look up `table`, go on at the priority `goto`, answer unreachable, or (none of it) nop."""
 
     family: int
     priority: int
@@ -125,20 +148,34 @@ class Rule:
     iif: str = ""
     unreachable: bool = False
     suppress: int | None = None
+    goto: int = 0
+
+    @property
+    def action(self) -> str:
+        """Return what it does, as ip-rule(8) names it."""
+        if self.unreachable:
+            return "unreachable"
+        if self.goto:
+            return f"goto {self.goto}"
+        table = "main" if self.table == MAIN else self.table
+        return f"lookup {table}" if self.table else "nop"
 
     def __str__(self) -> str:
         parts = [f"from {self.src or 'all'}"]
         parts += [f"to {self.dst}"] if self.dst else []
         parts += [f"iif {self.iif}"] if self.iif else []
-        table = "main" if self.table == MAIN else self.table
-        parts += ["unreachable"] if self.unreachable else [f"lookup {table}"]
+        parts += [self.action]
         parts += [] if self.suppress is None else [f"suppress_prefixlength {self.suppress}"]
         return f"{' '.join(parts)} priority {self.priority} protocol {PROTOCOL}"
 
 
 @dataclass(frozen=True)
 class Route:
-    """Hold one route of a private table; no device means an unreachable route."""
+    """Hold one route, of main or of a private table; no device means a route of a `type` that goes nowhere.
+
+    gateway: an address, of an IPv4 route also an IPv6 one; metrics: such as (("mtu", 1400),), as ip-route(8) names
+    them.
+    """
 
     family: int
     table: int
@@ -146,6 +183,8 @@ class Route:
     dev: str = ""
     gateway: str = ""
     metric: int = 0
+    type: str = ""
+    metrics: tuple[tuple[str, int], ...] = ()
 
     @property
     def key(self) -> tuple[int, int, str, int]:
@@ -153,17 +192,24 @@ class Route:
         return (self.family, self.table, self.dst, self.metric)
 
     @property
+    def nowhere(self) -> str:
+        """Return how a route answers that has no device, as ip-route(8) names it; "" for one that has."""
+        return "" if self.dev else self.type or "unreachable"
+
+    @property
     def onlink(self) -> bool:
         """Tell whether the kernel must take the gateway for a neighbour; for IPv6 a route says so."""
         return bool(self.gateway) and self.family == 4
 
     def __str__(self) -> str:
-        head = self.dst if self.dev else f"unreachable {self.dst}"
-        via = f" via {self.gateway}" if self.gateway else ""
+        head = f"{self.nowhere} {self.dst}".strip()
+        other = "inet6 " if self.family == 4 and ":" in self.gateway else ""
+        via = f" via {other}{self.gateway}" if self.gateway else ""
         dev = f" dev {self.dev}" if self.dev else ""
         metric = f" metric {self.metric}" if self.metric else ""
         onlink = " onlink" if self.onlink else ""
-        return f"{head}{via}{dev} table {self.table}{metric} proto {PROTOCOL}{onlink}"
+        more = "".join(f" {name} {value}" for name, value in self.metrics)
+        return f"{head}{via}{dev} table {self.table}{metric}{more} proto {PROTOCOL}{onlink}"
 
 
 @dataclass(frozen=True)

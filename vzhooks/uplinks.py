@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from vzhooks.errors import InputError
-from vzhooks.model import Gateway, Nic, Uplink, Ve, family_of
-from vzhooks.roles import Nics, is_lan, why_no_uplink
+from vzhooks.model import Gateway, Nic, Problem, Uplink, Ve, family_of
+from vzhooks.roles import Nics, is_lan, named, why_no_uplink
 from vzhooks.settings import NAME, Settings
 from vzhooks.vzconf import shown
 
@@ -29,12 +30,6 @@ class Way:
     why: str = ""
 
 
-def with_masters(settings: Settings, nics: Nics) -> Settings:
-    """Return the settings with the bridges and bonds of reserved members reserved as well."""
-    masters = (nics[d].master for d in settings.reserved if d in nics and nics[d].master)
-    return replace(settings, reserved=tuple(dict.fromkeys((*settings.reserved, *masters))))
-
-
 def resolve(name: str, settings: Settings, nics: Nics) -> Uplink:
     """Return the uplink of that name on this node.
 
@@ -50,7 +45,8 @@ def resolve(name: str, settings: Settings, nics: Nics) -> Uplink:
             raise InputError(f"uplink {name}: not in this node's ini; it has {_listed(settings.uplinks)}")
         uplink = settings.uplinks[name]
     else:
-        if name not in nics or not is_lan(nics[name], nics):
+        name = named(name, nics)
+        if name not in nics or not is_lan(nics[name]):
             why = why_no_uplink(nics[name], nics) if name in nics else None
             raise InputError(f"uplink {name}: {why or 'no LAN NIC of that name'}; "
                              f"this node has {_listed(available(settings, nics))}")
@@ -67,7 +63,7 @@ def available(settings: Settings, nics: Nics) -> list[str]:
     """Return the names that a VE's UPLINK can be on this node."""
     if settings.declared:
         return list(settings.uplinks)
-    return [n.name for n in nics.values() if is_lan(n, nics) and n.name not in settings.reserved]
+    return [n.name for n in nics.values() if is_lan(n) and n.name not in settings.reserved]
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -112,14 +108,27 @@ def gateway_of(nic: Nic, family: int, gateway: str, known: tuple[Gateway, ...]) 
     `auto` is a gateway that main uses: on this very device, else one that its networks hold.
     """
     if gateway != "auto":
-        return "" if gateway == "none" else gateway
+        return "" if gateway == "none" or not nic.takes(family) else gateway
     ours = [g for g in known if family_of(g.address) == family]
     here = [g.address for g in ours if g.dev == nic.name]
     near = [g.address for g in ours if holds(nic, g.address)]
-    return next(iter(here + near), "")
+    return next(iter(here + near), "") if nic.takes(family) else ""
 
 
 def holds(nic: Nic, address: str) -> bool:
     """Tell whether an address is on one of the device's connected networks."""
     ip = ipaddress.ip_address(address)
     return any(ip in ipaddress.ip_network(n) for n in nic.networks if family_of(n) == ip.version)
+
+
+def nearest(name: str, nics: Nics) -> str:
+    """Return words that help with a device's name that there is not: the nearest there is, or all."""
+    names = [n.name for n in nics.values() if is_lan(n)]
+    close = difflib.get_close_matches(name, names, 1)
+    return f"did you mean {close[0]}?" if close else f"this node has {_listed(names)}"
+
+
+def said_of_reserved(settings: Settings, nics: Nics) -> list[Problem]:
+    """Return a line for each reserved device that there is not: it protects nothing."""
+    return [Problem("", f"[node] reserved = {name}: no device of this name is on this node, so it protects nothing; "
+                    f"{nearest(name, nics)}") for name in settings.reserved if name not in nics]
