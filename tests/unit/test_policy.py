@@ -4,20 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.node import ETH0, ETH3, ETH4, LO, NICS, VENET0, elements, facts, nic, numbers, routes, rules, wanted
-from vzhooks import policy
-from vzhooks.model import Gateway, Ve
-from vzhooks.settings import parse
-from vzhooks.tables import uplink_key
+from tests.unit.node import ETH0, ETH3, ETH4, LO, NICS, VENET0, elements, facts, nic, routes, rules, table_of, wanted
+from vzhooks import priorities
+from vzhooks.foreign import Other
+from vzhooks.model import Element, Gateway, Skeleton, Ve
+from vzhooks.tables import LESS, own_key, uplink_key
 from vzhooks.uplinks import gateway_of
 
 VE101 = Ve("101", ("192.168.18.101",), "eth3")
 VE102 = Ve("102", ("192.168.18.102",), "eth4")
 VE105 = Ve("105", ("192.168.18.105",))
+RESERVED = "[node]\nreserved=eth0\n"
 
 
 def table(name, *ves, ini="", known=None):
-    return numbers(parse(ini), known or facts(), ves)[uplink_key(name)]
+    return table_of(uplink_key(name), *ves, ini=ini, known=known)
 
 
 def state(found, ctid="101"):
@@ -31,7 +32,7 @@ def test_no_assigned_ve_means_nothing_at_all():
 def test_an_assigned_ve_goes_by_its_table():
     found = wanted(VE101)
     number = table("eth3", VE101)
-    assert rules(found, policy.FROM_VE) == [f"from 192.168.18.101/32 lookup {number}"]
+    assert rules(found, priorities.FROM_VE) == [f"from 192.168.18.101/32 lookup {number}"]
     assert routes(found, number) == sorted([
         "unreachable default metric 4294967295", "192.168.18.0/24 dev eth3",
         "default via 192.168.18.1 dev eth3 onlink", "unreachable default metric 4294967295"])
@@ -40,7 +41,7 @@ def test_an_assigned_ve_goes_by_its_table():
 
 def test_local_ves_are_reached_by_host_routes_alone():
     found = wanted(VE101, VE105, known=facts(local=["192.168.18.109"]))
-    assert rules(found, policy.TO_VE) == [
+    assert rules(found, priorities.TO_VE) == [
         f"from all to 192.168.18.{n}/32 lookup main suppress_prefixlength 31" for n in (101, 105, 109)]
 
 
@@ -50,26 +51,27 @@ def test_the_guard_knows_sources_and_their_exits():
     assert elements(found, "sources4") == [("192.168.18.101",), ("192.168.18.102",)]
     assert elements(found, "ves4") == [("192.168.18.101",), ("192.168.18.102",), ("192.168.18.105",)]
     assert elements(found, "lan") == [("eth0",), ("eth3",), ("eth4",)]
-    assert elements(found, "veside") == elements(found, "closing") == []
+    assert elements(found, "veside") == [("venet0",)] and elements(found, "near") == [("lo",), ("venet0",)]
+    assert elements(found, "closed") == elements(found, "reserved") == elements(found, "held") == []
 
 
 def test_a_port_of_a_bridge_brings_no_rule_that_comes_and_goes_with_it():
     """Docker's are named veth, too; what comes in by one is routed as of the bridge."""
     port = nic("veth4a3", 9, kind="veth", master="docker0")
-    found = wanted(VE101, known=facts(*NICS, port), ini="[node]\nreserved=eth0\n")
-    assert found.items == wanted(VE101, ini="[node]\nreserved=eth0\n").items
+    found = wanted(VE101, known=facts(*NICS, port), ini=RESERVED)
+    assert found.items == wanted(VE101, ini=RESERVED).items
 
 
 def test_a_ve_s_device_of_an_odd_name_is_guarded_by_name():
     odd = nic("ve7", 9, kind="veth", ve=True)
-    found = wanted(VE101, known=facts(*NICS, odd), ini="[node]\nreserved=eth0\n")
-    assert elements(found, "veside") == elements(found, "closed") == [("ve7",)]
-    assert ("ve7",) not in elements(found, "lan")
+    found = wanted(VE101, known=facts(*NICS, odd), ini="[node]\nreserved=eth0\nunassigned=block\n")
+    assert elements(found, "veside") == elements(found, "closed") == [("ve7",), ("venet0",)]
+    assert ("ve7",) not in elements(found, "lan") and ("ve7",) in elements(found, "near")
 
 
 def test_own_addresses_give_way_to_what_main_has_more_specific():
-    found = wanted(VE101)
-    number = numbers(parse(""), facts(), [VE101])["own:eth3"]
+    found = wanted(VE101, keep=True)
+    number = table_of(own_key("eth3"), VE101)
     mine = [r for r in rules(found) if r.startswith("from 192.168.18.11/32")]
     assert mine == [
         "from 192.168.18.11/32 to 192.168.18.0/24 lookup main suppress_prefixlength 24",
@@ -84,8 +86,8 @@ def test_ipv6_is_equal():
                   gateways=(Gateway("fd00:18::1", "eth3"),))
     ve = Ve("101", ("fd00:18::101",), "eth3")
     found, number = wanted(ve, known=known), table("eth3", ve, known=known)
-    assert rules(found, policy.FROM_VE) == [f"from fd00:18::101/128 lookup {number}"]
-    assert rules(found, policy.TO_VE) == ["from all to fd00:18::101/128 lookup main suppress_prefixlength 127"]
+    assert rules(found, priorities.FROM_VE) == [f"from fd00:18::101/128 lookup {number}"]
+    assert rules(found, priorities.TO_VE) == ["from all to fd00:18::101/128 lookup main suppress_prefixlength 127"]
     assert "default via fd00:18::1 dev eth3 metric 1024" in routes(found, number)
     assert routes(found, number).count("unreachable default metric 4294967295") == 2
     assert elements(found, "exits6") == [("fd00:18::101", "eth3")]
@@ -108,7 +110,7 @@ def test_a_device_that_is_away_cuts_off_and_is_no_error(change, why):
     found = wanted(ve, ini="[uplink:isp1]\ndevice=eth3", known=known)
     assert state(found) == ("blocked", why) and not any(p.refuses for p in found.problems)
     number = table("isp1", ve, ini="[uplink:isp1]", known=known)
-    assert rules(found, policy.FROM_VE) == [f"from 192.168.18.101/32 lookup {number}"]
+    assert rules(found, priorities.FROM_VE) == [f"from 192.168.18.101/32 lookup {number}"]
     assert elements(found, "exits4") == [("192.168.18.101", "eth3")]
 
 
@@ -143,7 +145,7 @@ def test_a_backup_that_is_down_too_leaves_the_ve_cut_off():
 ])
 def test_an_uplink_that_cannot_be_refuses_and_cuts_off(uplink, ini, parts):
     found = wanted(Ve("101", ("192.168.18.101",), uplink), VE102 if not ini else VE105, ini=ini)
-    assert rules(found, policy.FROM_VE)[0] == "from 192.168.18.101/32 unreachable"
+    assert rules(found, priorities.FROM_VE)[0] == "from 192.168.18.101/32 unreachable"
     assert elements(found, "exits4") == ([("192.168.18.102", "eth4")] if not ini else [])
     problem = next(p for p in found.problems if p.ctid == "101")
     assert problem.refuses and [p for p in parts if p not in problem.text] == [] and "\n" not in problem.text
@@ -157,21 +159,21 @@ def test_a_member_is_refused_with_its_masters_name():
 
 def test_an_address_of_the_node_itself_is_never_a_ves():
     found = wanted(Ve("101", ("192.168.18.10", "192.168.18.101"), "eth3"))
-    assert not [r for r in rules(found, policy.FROM_VE) + rules(found, policy.TO_VE) if "192.168.18.10/32" in r]
+    assert not [r for r in rules(found, priorities.FROM_VE) + rules(found, priorities.TO_VE) if "192.168.18.10/32" in r]
     assert "this node's own" in found.problems[0].text and found.problems[0].refuses
 
 
 def test_an_occupied_table_is_not_used():
     found = wanted(VE101, occupied={"uplink:eth3": "table 7 holds another's route"})
-    assert rules(found, policy.FROM_VE) == ["from 192.168.18.101/32 unreachable"]
+    assert rules(found, priorities.FROM_VE) == ["from 192.168.18.101/32 unreachable"]
     assert found.problems[0].refuses
 
 
 def test_unassigned_may_be_blocked():
     found = wanted(VE105, ini="[node]\nunassigned=block")
-    assert rules(found, policy.FROM_VE) == ["from 192.168.18.105/32 unreachable"]
-    assert rules(found, policy.CLOSED) == ["from all iif venet0 unreachable"] * 2
-    assert elements(found, "sources4") == [("192.168.18.105",)] and elements(found, "closing") == [("ipv4",), ("ipv6",)]
+    assert rules(found, priorities.FROM_VE) == ["from 192.168.18.105/32 unreachable"]
+    assert rules(found, priorities.NOWHERE) == ["from all iif venet0 unreachable"] * 2
+    assert elements(found, "sources4") == [("192.168.18.105",)] and elements(found, "closed") == [("venet0",)]
     assert not any(p.refuses for p in found.problems)
 
 
@@ -180,11 +182,46 @@ def test_unassigned_may_be_an_uplink():
     assert elements(found, "exits4") == [("192.168.18.105", "eth4")]
 
 
-def test_reserved_closes_what_belongs_to_no_ve():
-    found = wanted(VE105, ini="[node]\nreserved=eth0")
-    assert rules(found, policy.UNASSIGNED) == ["from 192.168.18.105/32 lookup main"]
-    assert rules(found, policy.CLOSED) == ["from all iif venet0 unreachable"] * 2
-    assert elements(found, "reserved") == [("eth0",)]
+def test_reserved_holds_what_has_no_uplink_behind_the_rules_of_others():
+    found, number = wanted(VE105, ini=RESERVED), table_of(LESS, VE105, ini=RESERVED)
+    ours = [r for r in rules(found, priorities.UNASSIGNED) if "iif" in r]
+    assert ours == [f"from all iif venet0 lookup {number}"] * 2
+    assert not [r for r in rules(found) if "192.168.18.105" in r]
+    assert elements(found, "reserved") == [("eth0",)] and elements(found, "sources4") == []
+    assert elements(found, "closed") == [] and elements(found, "ves4") == [("192.168.18.105",)]
+
+
+@pytest.mark.parametrize("ini, why", [
+    ("reserved=eth9", "[node] reserved = eth9: no device of this name"), ("reserved=eth0", None),
+    ("reserved=mgmt", None), ("reserved=eth33", "did you mean eth3?")])
+def test_a_reserved_device_that_is_not_there_is_told(ini, why):
+    known = facts(LO, replace(ETH0, altnames=("mgmt",)), ETH3, VENET0)
+    texts = [p.text for p in wanted(VE105, ini=f"[node]\n{ini}", known=known).problems]
+    assert any(why in t for t in texts) if why else texts == []
+
+
+@pytest.mark.parametrize("reserved, uplink", [("eth0", "br0"), ("eth0", "bond0"), ("mgmt", "br0"), ("br0", "br0")])
+def test_what_sends_by_a_reserved_device_is_no_uplink(reserved, uplink):
+    known = facts(LO, replace(ETH0, addresses=(), master="bond0", altnames=("mgmt",)), ETH3, VENET0,
+                  nic("bond0", 8, kind="bond", members=("eth0",), master="br0"),
+                  nic("br0", 9, "192.168.18.10/24", kind="bridge", members=("bond0",)),
+                  gateways=(Gateway("192.168.18.1", "br0"),))
+    found = wanted(Ve("101", ("192.168.18.101",), uplink), ini=f"[node]\nreserved={reserved}\n", known=known)
+    assert rules(found, priorities.FROM_VE) == ["from 192.168.18.101/32 unreachable"]
+    assert ("br0",) in elements(found, "reserved") and elements(found, "exits4") == []
+
+
+def test_a_misplaced_rule_for_the_node_s_own_addresses_keeps_our_rules_away():
+    """They would stand before it, and hide those addresses; the guard holds nevertheless."""
+    local = [Other(f, 32765, "lookup local", 255, protocol=2) for f in (4, 6)]
+    found = wanted(VE101, known=facts(others=local))
+    assert {type(i) for i in found.items} == {Element, Skeleton}
+    assert elements(found, "exits4") == [("192.168.18.101", "eth3")]
+    problem = next(p for p in found.problems if "table local" in p.text)
+    assert problem.refuses and problem.ctid == ""
+    usual = [Other(f, 0, "lookup local", 255, protocol=2) for f in (4, 6)]
+    assert wanted(VE101, known=facts(others=usual)).items == wanted(VE101).items
+    assert wanted(VE105, known=facts(others=local)).problems == ()
 
 
 @pytest.mark.parametrize("gateway, known, address", [
