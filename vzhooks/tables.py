@@ -7,11 +7,14 @@ where it is taken does the next free one count, and what was given once is recor
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterable, Mapping
-from typing import Callable
+from typing import Any, Callable
 
 FIRST, COUNT = 10000, 10000
+LESS = "main:without-reserved"
+"""The key of the table that is main without the reserved devices."""
 
 
 def uplink_key(name: str) -> str:
@@ -22,6 +25,17 @@ def uplink_key(name: str) -> str:
 def own_key(device: str) -> str:
     """Return the key under which the table for a NIC's own addresses is recorded."""
     return f"own:{device}"
+
+
+def is_key(text: str) -> bool:
+    """Tell whether a table can be recorded under this key."""
+    return text == LESS or bool(re.fullmatch(r"(uplink|own):[^\s/]{1,64}", text))
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a routing table of ours can have this number: none of the kernel's (rtnetlink(7))."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return whole and 0 < value <= 0xFFFFFFFF and value not in (253, 254, 255)
 
 
 def allocate(keys: Iterable[str], recorded: Mapping[str, int], pinned: Mapping[str, int],
