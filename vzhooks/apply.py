@@ -10,7 +10,7 @@ from typing import Any
 from vzhooks import guard, nft, sysctl
 from vzhooks.errors import VzhooksError
 from vzhooks.model import Element, Proxy, Route, Rule, Skeleton, Sysctl
-from vzhooks.plan import ADD, DELETE, Op
+from vzhooks.plan import ADD, DELETE, REPLACE, Op
 
 
 class Watch:
@@ -73,7 +73,8 @@ def guard_text(ops: tuple[Op, ...]) -> str:
     delete = [op.item for op in ops if op.verb == DELETE and isinstance(op.item, Element)]
     skeletons = [op for op in ops if isinstance(op.item, Skeleton)]
     if not skeletons:
-        return guard.changes(add, delete)
+        again = [op.item for op in ops if op.verb == REPLACE and isinstance(op.item, Element)]
+        return guard.changes(add, delete, again)
     return guard.remove() if skeletons[0].verb == DELETE else guard.full(add)
 
 
@@ -83,7 +84,9 @@ def shell(op: Op) -> str:
         verb = "delete" if op.verb == DELETE else "add"
         return "nft " + " \\; ".join(f"{verb} table {family} {guard.NAME}" for family in guard.FAMILIES)
     if isinstance(op.item, Element):
-        return f"nft {op.verb} element {guard.place(op.item.set)} '{{ {guard.element_text(op.item)} }}'"
+        place, text = guard.place(op.item.set), guard.element_text(op.item)
+        first = f"delete element {place} '{{ {guard.key_text(op.item)} }}' \\; " if op.verb == REPLACE else ""
+        return f"nft {first}{DELETE if op.verb == DELETE else ADD} element {place} '{{ {text} }}'"
     if isinstance(op.item, Sysctl):
         return f"sysctl -w {op.item}"
     kind = {Rule: "rule", Route: "route", Proxy: "neigh"}[type(op.item)]

@@ -26,44 +26,57 @@ NAME = "vzhooks"
 _TARGET = "@th,64,128"
 
 SETS = {
-    "ves4": "type ipv4_addr", "ves6": "type ipv6_addr",  # every live VE's address: the node's own traffic
-    "sources4": "type ipv4_addr", "sources6": "type ipv6_addr",  # what goes by `exits` or not at all
+    "ves4": "type ipv4_addr", "ves6": "type ipv6_addr",  # every live VE's address
+    "here4": "type ipv4_addr", "here6": "type ipv6_addr",  # of these, those that are routed here
+    "homes4": "type ipv4_addr . ifname", "homes6": "type ipv6_addr . ifname",  # and by which devices they come in
+    "sources4": "type ipv4_addr", "sources6": "type ipv6_addr",  # what goes by `exits`, to `near` or not at all
     "exits4": "type ipv4_addr . ifname", "exits6": "type ipv6_addr . ifname",
-    "lan": "type ifname",  # devices that lead off the node
-    "veside": "type ifname",  # devices behind which VEs are, of another name than VES_DEVICES
+    "held": "type ifname",  # VEs' own devices, whose packets go by `ways`, to `near` or not at all
+    "ways": "type ifname . ifname",
+    "strict": "type ifname",  # VEs' own devices of which only their addresses are taken, as by rp_filter=1
+    "near": "type ifname",  # devices behind which VEs and other guests of the node are
+    "veside": "type ifname",  # of these, those of VEs
     "closed": "type ifname",  # of these, the ones where an unknown source is not carried at all
-    "closing": "type nf_proto",  # ipv4 and ipv6 where that holds for those of VES_DEVICES
+    "lan": "type ifname",  # devices that lead off the node
     "reserved": "type ifname",  # devices no VE packet leaves by
+    "bridged": "type ifname . ifname",  # each bridge with itself: frames of br_netfilter, which are not routed
     "asked6": f"typeof {_TARGET}",  # what is answered for on `answers` or not at all
     "answers6": f"typeof {_TARGET} . iifname",
     "arp:lan": "type ifname",
     "arp:asked4": "type ipv4_addr",
     "arp:answers4": "type ipv4_addr . ifname",
+    "arp:askers": "type ifname : ipv4_addr",  # in whose name a device without an address asks
 }
 VE_SETS = tuple(name for name in SETS if name[-1] in "46")
-# OpenVZ 9 makes a VE's veth after the mount hook, so these hold by name before any set does.
-VES_DEVICES = ("venet", "veth")
 
-# The forward chain's rules; {f} is 4 or 6, {ip} is ip or ip6.
-_EACH = (
+# {f} is 4 or 6, {ip} is ip or ip6. The first of each list also holds what the node makes in a VE's name.
+_LEAVES = (
     "{ip} saddr @ves{f} oifname @reserved counter drop",
-    "{ip} saddr @sources{f} oifname != @lan {ip} daddr @ves{f} return",
-    "{ip} saddr @sources{f} {ip} saddr . oifname != @exits{f} counter drop",
-    "meta nfproto ipv{f} iifname @closed {ip} saddr != @ves{f} counter drop",
+    "{ip} saddr @sources{f} oifname != @near {ip} saddr . oifname != @exits{f} counter drop",
 )
+_COMES = (
+    "{ip} saddr @here{f} {ip} saddr . iifname != @homes{f} counter drop",
+    "meta nfproto ipv{f} iifname @closed oifname != @near {ip} saddr != @ves{f} counter drop",
+)
+_IP = (("4", "ip"), ("6", "ip6"))
 _CHAINS = {
     ("inet", "forward", "hook forward priority -10"): (
-        "iifname @veside oifname @reserved counter drop",
-        *(f'iifname "{name}*" oifname @reserved counter drop' for name in VES_DEVICES),
-        *(f'iifname "{name}*" meta nfproto @closing {ip} saddr != @ves{f} counter drop'
-          for name in VES_DEVICES for f, ip in (("4", "ip"), ("6", "ip6"))),
-        *(r.format(f=f, ip=ip) for f, ip in (("4", "ip"), ("6", "ip6")) for r in _EACH)),
+        "iifname . oifname @bridged return",
+        "oifname @reserved iifname @veside counter drop",
+        "iifname @held oifname != @near iifname . oifname != @ways counter drop",
+        "iifname @strict ip saddr . iifname != @homes4 counter drop",
+        *(r.format(f=f, ip=ip) for f, ip in _IP for r in _COMES + _LEAVES)),
+    # A reset or SYN cookie that the node sends as if it were a VE.
+    ("inet", "made", "hook output priority -10"): tuple(r.format(f=f, ip=ip) for f, ip in _IP for r in _LEAVES),
     ("inet", "solicited", "hook input priority -10"): (
         f"iifname @lan icmpv6 type nd-neighbor-solicit {_TARGET} @asked6 "
         f"{_TARGET} . iifname != @answers6 counter drop",),
     # On LAN NICs only: over a routed veth the VEs of OpenVZ 9 ask each other.
     ("arp", "asked", "hook input priority -10"): (
         "iifname @lan arp operation request arp daddr ip @asked4 arp daddr ip . iifname != @answers4 counter drop",),
+    # Without it the LAN learns another NIC's address, the reserved one's above all, on this one.
+    ("arp", "asking", "hook output priority -10"): (
+        "arp operation request arp saddr ip set oifname map @askers",),
 }
 _MARK = f"vzhooks {zlib.crc32(repr((SETS, _CHAINS)).encode()):08x}"
 _MARKS = {family: [f"{_MARK} {n}" for n in range(sum(len(r) for (f, _, _), r in _CHAINS.items() if f == family))]
@@ -83,13 +96,25 @@ def remove() -> str:
 
 
 def _table(family: str) -> str:
-    text = "".join(f"  set {_bare(name)} {{ {kind}; }}\n" for name, kind in SETS.items() if _family(name) == family)
+    text = "".join(f"  {_sort(kind)} {_bare(name)} {{ {kind}; }}\n" for name, kind in SETS.items()
+                   if _family(name) == family)
     marks = iter(_MARKS[family])
     for (table, chain, hook), rules in _CHAINS.items():
         if table == family:
             lines = "".join(f'    {rule} comment "{next(marks)}"\n' for rule in rules)
             text += f"  chain {chain} {{\n    type filter {hook}; policy accept;\n{lines}  }}\n"
     return f"table {family} {NAME} {{\n{text}}}\n"
+
+
+def _sort(kind: str) -> str:
+    return "map" if " : " in kind else "set"
+
+
+def _kinds(name: str) -> tuple[list[str], str]:
+    """Return the types of a set's values, and what stands between them as nft(8) writes it."""
+    kind = SETS[name].partition(" ")[2]
+    joint = " : " if _sort(kind) == "map" else " . "
+    return kind.split(joint), joint
 
 
 def _family(name: str) -> str:
@@ -100,11 +125,23 @@ def _bare(name: str) -> str:
     return name.rpartition(":")[2]
 
 
-def changes(add: Iterable[Element], delete: Iterable[Element]) -> str:
-    """Return the nft(8) input that adds and deletes elements; empty for none."""
-    return "".join(f"{verb} element {place(name)} {{ {', '.join(values)} }}\n"
-                   for verb, elements in (("add", add), ("delete", delete))
-                   for name, values in _by_set(elements).items())
+def changes(add: Iterable[Element], delete: Iterable[Element], replace: Iterable[Element] = ()) -> str:
+    """Return the nft(8) input that adds, deletes and replaces elements; empty for none."""
+    add, again = list(add), list(replace)
+    gone = "".join(f"delete element {place(e.set)} {{ {key_text(e)} }}\n" for e in again)
+    return gone + "".join(f"{verb} element {place(name)} {{ {', '.join(values)} }}\n"
+                          for verb, elements in (("add", add + again), ("delete", delete))
+                          for name, values in _by_set(elements).items())
+
+
+def is_map(element: Element) -> bool:
+    """Tell whether the element has a key, of which there can be but one."""
+    return _sort(SETS[element.set]) == "map"
+
+
+def key_text(element: Element) -> str:
+    """Return the key of a map's element as nft(8) writes it."""
+    return element_text(element).partition(" : ")[0]
 
 
 def place(name: str) -> str:
@@ -114,8 +151,8 @@ def place(name: str) -> str:
 
 def element_text(element: Element) -> str:
     """Return one element's value as nft(8) writes it."""
-    kinds = SETS[element.set].partition(" ")[2].split(" . ")
-    return " . ".join(_text(kind, value) for kind, value in zip(kinds, element.value))
+    kinds, joint = _kinds(element.set)
+    return joint.join(_text(kind, value) for kind, value in zip(kinds, element.value))
 
 
 def _text(kind: str, value: str) -> str:
@@ -143,7 +180,7 @@ def parse(listings: Mapping[str, str]) -> frozenset[Item]:
     for family, text in listings.items():
         try:
             items = json.loads(text)["nftables"]
-            sets = {_key(family, i["set"]["name"]): i["set"] for i in items if "set" in i}
+            sets = {_key(family, i[k]["name"]): i[k] for i in items for k in ("set", "map") if k in i}
             live = not any("flags" in i["table"] for i in items if "table" in i)
             chains = {(family, c["name"], f"hook {c.get('hook')} priority {c.get('prio')}", c.get("policy"))
                       for c in (i["chain"] for i in items if "chain" in i)}
@@ -162,11 +199,11 @@ def _key(family: str, name: str) -> str:
 
 
 def _elements(name: str, found: Mapping) -> Iterable[Element]:
-    kinds = SETS[name].partition(" ")[2].split(" . ")
+    kinds, _ = _kinds(name)
     for raw in found.get("elem", ()):
         if isinstance(raw, dict) and "elem" in raw:  # an element with a counter or comment
             raw = raw["elem"]["val"]
-        values = raw["concat"] if isinstance(raw, dict) else [raw]
+        values = raw["concat"] if isinstance(raw, dict) else raw if isinstance(raw, list) else [raw]
         yield Element(name, tuple(_value(kind, value) for kind, value in zip(kinds, values)))
 
 

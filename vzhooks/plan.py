@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
-from vzhooks.guard import VE_SETS
+from vzhooks.guard import VE_SETS, is_map
 from vzhooks.model import Element, Item, Proxy, Route, Rule, Skeleton, Sysctl, length_of
-from vzhooks.policy import FROM_VE, TO_VE, UNASSIGNED
+from vzhooks.priorities import ENTER, FROM_DEVICE, FROM_VE, JOIN, NOWHERE, OVER, PASS, TO_VE
 
 ADD, REPLACE, DELETE = "add", "replace", "delete"
+# What lets all others pass by stands before what stops, and a VE enters when its way is complete.
+_RULES = {p: n for n, p in enumerate((OVER, PASS, NOWHERE, FROM_DEVICE, FROM_VE, TO_VE, JOIN, ENTER))}
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ ALL = Scope()
 
 def address_of(item: Item) -> str:
     """Return the VE address that an item serves, "" for an item of the node."""
-    if isinstance(item, Rule) and item.priority in (TO_VE, FROM_VE, UNASSIGNED):
+    if isinstance(item, Rule) and item.priority in (ENTER, TO_VE, FROM_VE):
         return (item.dst or item.src).partition("/")[0]
     if isinstance(item, Proxy):
         return item.address
@@ -64,12 +66,17 @@ def diff(wanted: Set[Item], found: Set[Item], scope: Scope = ALL) -> tuple[Op, .
     kept = {i.table for i in found if isinstance(i, Rule) and i not in delete}
     kept -= {i.table for i in wanted if isinstance(i, Route)}
     delete = [i for i in delete if not (isinstance(i, Route) and i.table in kept)]
-    held = {i.key for i in found if isinstance(i, (Route, Sysctl))}
-    replaced = {i.key for i in add if isinstance(i, (Route, Sysctl))}
-    ops = [Op(REPLACE if isinstance(i, (Route, Sysctl)) and i.key in held else ADD, i)
-           for i in sorted(add, key=_order)]
-    gone = [i for i in delete if not (isinstance(i, (Route, Sysctl)) and i.key in replaced)]
+    held, replaced = set(filter(None, map(_key, found))), set(filter(None, map(_key, add)))
+    ops = [Op(REPLACE if _key(i) in held else ADD, i) for i in sorted(add, key=_order)]
+    gone = [i for i in delete if _key(i) not in replaced]
     return (*ops, *(Op(DELETE, i) for i in sorted(gone, key=_order, reverse=True)))
+
+
+def _key(item: Item) -> object:
+    """Return what there can be only one of, None for an item that stands beside any other."""
+    if isinstance(item, Element):
+        return (item.set, item.value[0]) if is_map(item) else None
+    return item.key if isinstance(item, (Route, Sysctl)) else None
 
 
 def _with_new_guard(wanted: frozenset[Item], found: frozenset[Item], scope: Scope) -> tuple[Op, ...]:
@@ -106,4 +113,4 @@ def _order(item: Item) -> tuple:
         return (4, item.family, item.address, item.dev)
     if isinstance(item, Sysctl):
         return (5, item.key)
-    return (3, item.priority, item.family, str(item))
+    return (3, _RULES.get(item.priority, len(_RULES)), item.priority, item.family, str(item))

@@ -15,7 +15,8 @@ ELEMENTS = [Element("exits4", ("192.168.18.101", "eth3")), Element("lan", ("eth0
 def listing(family="inet", **change):
     names = change.get("names", [n for n in guard.SETS if n.startswith("arp:") == (family == "arp")])
     marks = change.get("marks", guard._MARKS[family])
-    sets = [{"set": {"name": n.rpartition(":")[2], "elem": change.get(n, [])}} for n in names]
+    sets = [{"map" if " : " in guard.SETS[n] else "set": {"name": n.rpartition(":")[2], "elem": change.get(n, [])}}
+            for n in names]
     chains = [{"chain": {"name": name, "hook": hook.split()[1], "prio": -10, "policy": change.get("policy", "accept")}}
               for table, name, hook in guard._CHAINS if table == family]
     table = {"table": {"name": "vzhooks", **change.get("table", {})}}
@@ -49,6 +50,30 @@ def test_a_listing_is_read_back():
                    ves6=[{"elem": {"val": "fd00::1", "comment": "x"}}],
                    answers6=[{"concat": ["0xfd000000000000000000000000000001", "eth3"]}])
     assert guard.parse({"inet": inet, "arp": ARP}) == {guard.SKELETON, *ELEMENTS}
+
+
+ASKER, OTHER_ASKER = (Element("arp:askers", ("eth3", a)) for a in ("192.168.18.101", "0.0.0.0"))
+
+
+def test_an_element_of_a_map_is_written_by_key_and_value():
+    assert guard.is_map(ASKER) and not any(map(guard.is_map, ELEMENTS))
+    assert guard.element_text(ASKER) == '"eth3" : 192.168.18.101' and guard.key_text(ASKER) == '"eth3"'
+
+
+def test_a_map_s_element_is_replaced_in_one_transaction():
+    """nft takes a second element with the key for an error, and deletes by key and value only what is equal."""
+    assert guard.changes([ASKER], []) == 'add element arp vzhooks askers { "eth3" : 192.168.18.101 }\n'
+    assert guard.changes([], [ASKER]) == 'delete element arp vzhooks askers { "eth3" : 192.168.18.101 }\n'
+    assert guard.changes(ELEMENTS[1:2], ELEMENTS[2:3], [OTHER_ASKER]).splitlines() == [
+        'delete element arp vzhooks askers { "eth3" }',
+        'add element arp vzhooks askers { "eth3" : 0.0.0.0 }', 'add element inet vzhooks lan { "eth0.7" }',
+        'delete element inet vzhooks ves6 { fd00::1 }']
+
+
+def test_a_map_is_read_back():
+    arp = listing("arp", **{"arp:askers": [["eth3", "192.168.18.101"]]})
+    found = guard.parse({"inet": listing(), "arp": arp})
+    assert found == {guard.SKELETON, ASKER}
 
 
 @pytest.mark.parametrize("change", [{"marks": []}, {"marks": ["?"] * 9}, {"names": list(guard.SETS)[:-1]},
