@@ -16,8 +16,8 @@ from vzhooks.model import Problem, Ve
 from vzhooks.records import RUNNING, STARTING, STOPPING, Expected, Record, Records
 from vzhooks.vzconf import VeConfig
 
-START_GRACE_S = 300
-"""How long a mount hook's record holds with neither a mount, a lock nor a route: a failed start."""
+START_GRACE_S = 10
+"""How long a mount hook's record holds with neither a mount nor a lock: a failed start; at the hook it is mounted."""
 STOP_GRACE_S = 120
 """How long a stop hook's record holds against evidence: vzctl unmounts within seconds."""
 EXPECT_GRACE_S = 300
@@ -29,7 +29,8 @@ class Evidence:
     """Hold what files and the kernel show of live VEs.
 
     locked: vzctl is at work on them; starting: and means to start them; veip: addresses by VE as
-    vzctl's state directory has them; routed: addresses with a host route on the VEs' side.
+    vzctl's state directory has them; routed: addresses with a host route on the VEs' side; looked: VEs of which
+    `mounted` tells, since it is known where they would be.
     """
 
     mounted: frozenset[str] = frozenset()
@@ -37,6 +38,11 @@ class Evidence:
     locked: frozenset[str] = frozenset()
     veip: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     routed: frozenset[str] = frozenset()
+    looked: frozenset[str] = frozenset()
+
+    def is_dead(self, ctid: str) -> bool:
+        """Tell whether a VE surely does not live: a route that was left behind is no life."""
+        return ctid in self.looked and ctid not in self.mounted
 
 
 @dataclass(frozen=True)
@@ -72,12 +78,12 @@ def may_have_uplink(reading: Reading) -> bool:
 
 def take(configs: Mapping[str, Reading], evidence: Evidence, records: Records, now: float,
          event: Event | None = None, complete: bool = False, assign: Mapping[str, str] | None = None,
-         expect: Mapping[str, Asked] | None = None) -> Census:
+         expect: Mapping[str, Asked] | None = None, devices: Mapping[str, str] | None = None) -> Census:
     """Return who lives, judged by fresh configs where given and by our records for all others.
 
     complete: the configs are all there are, so a record without one is of a VE that was destroyed;
     assign: the uplink that live VEs get now, whatever their configs say; expect: what vzctl is about
-    to give live VEs, or is done with.
+    to give live VEs, or is done with; devices: what vzctl is about to make for a VE.
 
     A config that could not be read is a Problem in its place: that VE stays as it was recorded.
     """
@@ -93,10 +99,13 @@ def take(configs: Mapping[str, Reading], evidence: Evidence, records: Records, n
         _unmount(after, event, evidence, now)
     for ctid in [c for c in after if c not in configs and not (event and event.ctid == c)]:
         _outdated(after, ctid, evidence, now, complete)
+    for ctid, device in (devices or {}).items():
+        if ctid in after:
+            after[ctid] = replace(after[ctid], devices=tuple(dict.fromkeys((*after[ctid].devices, device))))
     _expect(after, configs, expect or {}, evidence, now)
     _follow(after, assign or {})
     problems += _settle(after, records, evidence, event)
-    ves = tuple(Ve(c, r.addresses, r.uplink) for c, r in sorted(after.items()) if r.phase != STOPPING)
+    ves = tuple(Ve(c, r.addresses, r.uplink, r.devices) for c, r in sorted(after.items()) if r.phase != STOPPING)
     return Census(ves, after, tuple(problems), _expected(after))
 
 
@@ -105,7 +114,8 @@ def _judge(after: dict[str, Record], config: VeConfig, evidence: Evidence, now: 
     ctid, before = config.ctid, after.get(config.ctid)
     if event and event.ctid == ctid:
         if event.name == "mount":
-            after[ctid] = Record(STARTING, now, config.uplink, config.addresses, expected=_kept(before))
+            after[ctid] = Record(STARTING, now, config.uplink, config.addresses, expected=_kept(before),
+                                 devices=config.devices, root=config.root)
         return
     phase = _phase(config, after, evidence, now)
     if phase is None:
@@ -116,7 +126,9 @@ def _judge(after: dict[str, Record], config: VeConfig, evidence: Evidence, now: 
         seen = evidence.veip.get(ctid, ()) + _still_routed(before, evidence)
         addresses = tuple(dict.fromkeys(config.addresses + seen))
         since = before.since if before and before.phase == phase else now
-        after[ctid] = Record(phase, since, config.uplink, addresses, expected=_kept(before))
+        devices = config.devices or (before.devices if before else ())
+        after[ctid] = Record(phase, since, config.uplink, addresses, expected=_kept(before), devices=devices,
+                             root=config.root)
 
 
 def _kept(before: Record | None) -> Expected | None:
@@ -124,14 +136,14 @@ def _kept(before: Record | None) -> Expected | None:
 
 
 def _override(after: dict[str, Record], config: VeConfig, before: Record | None, assign: Mapping[str, str]) -> None:
-    """Let an uplink given without --save outlast the config, until the VE stops or the config says the same."""
+    """Let an uplink given without --save outlast the config, until the VE stops or the config says something else."""
     record = after.get(config.ctid)
     if record is None or record.phase == STOPPING:
         return
-    kept = before.override if before and before.phase != STOPPING else None
-    override = assign.get(config.ctid, kept)
+    holds = before is not None and before.phase != STOPPING and before.base == config.uplink
+    override = assign.get(config.ctid, before.override if before and holds else None)
     if override is not None and override != config.uplink:
-        after[config.ctid] = replace(record, uplink=override, override=override)
+        after[config.ctid] = replace(record, uplink=override, override=override, base=config.uplink)
 
 
 def _still_routed(before: Record | None, evidence: Evidence) -> tuple[str, ...]:
@@ -150,7 +162,8 @@ def _phase(config: VeConfig, records: Records, evidence: Evidence, now: float) -
     if before and before.phase == STARTING and not routed:
         waits = ctid in evidence.mounted | evidence.locked or now - before.since < START_GRACE_S
         return STARTING if waits else None
-    return RUNNING if routed or ctid in evidence.mounted else None
+    lives = ctid in evidence.mounted or (routed and not evidence.is_dead(ctid))
+    return RUNNING if lives else None
 
 
 def _unmount(after: dict[str, Record], event: Event, evidence: Evidence, now: float) -> None:
@@ -170,7 +183,8 @@ def _unmount(after: dict[str, Record], event: Event, evidence: Evidence, now: fl
 def _outdated(after: dict[str, Record], ctid: str, evidence: Evidence, now: float, complete: bool) -> None:
     """Drop a record past its time; all others stand until their VE's config is read again."""
     record = after[ctid]
-    if ctid in evidence.locked or evidence.routed.intersection(record.addresses) or (record.expected and not complete):
+    routed = evidence.routed.intersection(record.addresses) and not evidence.is_dead(ctid)
+    if ctid in evidence.locked or routed or (record.expected and not complete):
         return
     age = now - record.since
     stopped = record.phase == STOPPING and age >= STOP_GRACE_S
@@ -247,7 +261,7 @@ def _settle(after: dict[str, Record], before: Records, evidence: Evidence, event
             after[loser] = replace(record, addresses=tuple(a for a in record.addresses if a != address))
             if event is None or event.ctid == loser:
                 problems.append(Problem(loser, f"address {address} belongs to the running VE {owner}; "
-                                        f"give VE {loser} another one", bool(record.uplink)))
+                                        f"give VE {loser} another one", bool(record.uplink), address))
     return problems
 
 
@@ -255,12 +269,12 @@ def _squatted(address: str, owner: str, evidence: Evidence, event: Event | None)
     """Return who really has an address that the VE being mounted claims and no record knows."""
     if not (event and event.name == "mount" and event.ctid == owner and address in evidence.routed):
         return owner
-    listed = [c for c, veip in evidence.veip.items() if address in veip]
+    listed = [c for c, veip in evidence.veip.items() if address in veip and not evidence.is_dead(c)]
     return listed[0] if listed and owner not in listed else owner
 
 
 def _owner(address: str, claimants: list[str], before: Records, evidence: Evidence, event: Event | None) -> str:
-    listed = [c for c in claimants if address in evidence.veip.get(c, ())]
+    listed = [c for c in claimants if address in evidence.veip.get(c, ()) and not evidence.is_dead(c)]
     recorded = [c for c in claimants if c in before and address in before[c].addresses]
     if address in evidence.routed and len(listed) == 1:
         return listed[0]
@@ -271,5 +285,5 @@ def _owner(address: str, claimants: list[str], before: Records, evidence: Eviden
 
 def _holds_on(address: str, recorded: list[str], event: Event, evidence: Evidence) -> bool:
     """Tell whether the recorded owner still has the address: by its route, or by a start under way."""
-    others = [c for c in recorded if c != event.ctid]
+    others = [c for c in recorded if c != event.ctid and not evidence.is_dead(c)]
     return bool(others) and (address in evidence.routed or bool(evidence.starting.intersection(others)))

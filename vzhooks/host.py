@@ -19,6 +19,9 @@ from vzhooks.model import Problem
 CTID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 STARTING_VERBS = ("start", "restart", "mount", "restore", "resume")
 READ_WAIT_S, READ_PAUSE_S = 0.45, 0.05
+HOOKS = ("vps.mount", "vps.umount", "vps.postumount")
+HOOK_HEAD = b"#!/bin/sh\n# vzhooks hook script for "
+"""Begins every version's scripts; one that only mentions us further down is an administrator's."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ _PATHS = {
     "ini_sample": "/etc/vz/vzhooks.ini.sample",
     "manifest": "/var/lib/vzhooks/installed.json",
     "wrapper": "/usr/local/sbin/vzctl",
+    "command": "/usr/local/sbin/vzhooks",
     "override9": "/usr/libexec/libvzctl/script.d/vz-netns_dev_add",
     # In /usr/share, so that what a package puts and what `vzhooks install` puts is one file, never two;
     # fish of Debian reads no other place. Of zsh's, Debian and EL have only this one in common.
@@ -186,16 +190,33 @@ def read_configs(paths: Paths) -> dict[str, Reading]:
     return found
 
 
-def evidence(paths: Paths, roots: Mapping[str, str], routed: frozenset[str]) -> Evidence:
-    """Return what shows that VEs live; `roots` is the VE_ROOT by VE, `routed` comes from the kernel."""
+def evidence(paths: Paths, roots: Mapping[str, str], listed: Mapping[str, tuple[str, ...]]) -> Evidence:
+    """Return what files show of VEs that live; `roots` is the VE_ROOT by VE, `listed` of `veip`."""
     locks = _locks(paths)
     return Evidence(
         mounted=_mounted(roots),
         starting=frozenset(c for c, verb in locks.items() if verb in STARTING_VERBS),
         locked=frozenset(locks),
-        veip=_veip(paths),
-        routed=routed,
+        veip=listed,
+        looked=frozenset(roots),
     )
+
+
+def is_installed(paths: Paths) -> bool:
+    """Tell whether a hook script of ours stands where vzctl looks."""
+    for name in HOOKS:
+        try:
+            with open(os.path.join(paths.conf_dir, name), "rb") as file:
+                if file.read(len(HOOK_HEAD)) == HOOK_HEAD:
+                    return True
+        except OSError:
+            continue
+    return False
+
+
+def is_openvz9(paths: Paths) -> bool:
+    """Tell whether libvzctl keeps its state here."""
+    return os.path.isdir(paths.veip9)
 
 
 def _mounted(roots: Mapping[str, str]) -> frozenset[str]:
@@ -207,7 +228,8 @@ def _mounted(roots: Mapping[str, str]) -> frozenset[str]:
     return frozenset(c for c, root in roots.items() if os.path.realpath(root) in points)
 
 
-def _veip(paths: Paths) -> dict[str, tuple[str, ...]]:
+def veip(paths: Paths) -> dict[str, tuple[str, ...]]:
+    """Return the addresses by VE that vzctl keeps a list of; it may outlive them."""
     found: dict[str, tuple[str, ...]] = {}
     for folder in (paths.veip4, paths.veip9):
         for ctid in _listing(folder):

@@ -110,7 +110,7 @@ def test_a_cloned_config_takes_no_address_from_a_running_ve():
     found = census(CLONE, records=record, routed=[A], event=Event("mount", "102"))
     assert found.records["101"].addresses == (A,) and found.records["102"].addresses == ()
     text = f"address {A} belongs to the running VE 101; give VE 102 another one"
-    assert found.problems == (Problem("102", text, True),)
+    assert found.problems == (Problem("102", text, True, A),)
 
 
 def test_nor_from_one_that_vzctl_is_just_starting():
@@ -154,3 +154,116 @@ def test_the_veip_file_of_a_dead_ve_proves_nothing():
     assert census(C101, veip={"101": (A,)}).ves == ()
     moved = census(CLONE, records={}, veip={"101": (A,)}, event=Event("mount", "102"))
     assert moved.records["102"].addresses == (A,)
+
+
+LOOKED = {"looked": ["101", "102"]}
+
+
+@pytest.mark.parametrize("seen, lives", [
+    ({"routed": [A]}, True), ({"routed": [A], **LOOKED}, False), ({"routed": [A], "mounted": ["101"], **LOOKED}, True),
+    ({"mounted": ["101"], **LOOKED}, True), ({"routed": [A], "looked": ["102"]}, True),
+    ({"routed": [A], "veip": {"101": (A,)}, **LOOKED}, False)])
+@pytest.mark.parametrize("records", [{}, {"101": Record(RUNNING, NOW - 50, "eth3", (A,))}])
+def test_a_route_alone_is_no_life_where_mounts_are_known(seen, lives, records):
+    found = census(C101, records=records, **seen)
+    assert bool(found.ves) is lives and bool(found.records) is lives
+
+
+def test_a_route_left_behind_does_not_revive_a_ve_that_was_stopped():
+    stopped = {"101": Record(STOPPING, NOW - STOP_GRACE_S)}
+    assert census(C101, records=stopped, routed=[A], **LOOKED).records == {}
+
+
+def test_a_route_left_behind_does_not_refuse_its_address_to_another():
+    known = {"101": Record(RUNNING, NOW - 50, "eth3", (A,))}
+    found = census(CLONE, records=known, routed=[A], veip={"101": (A,)}, event=Event("mount", "102"), **LOOKED)
+    assert (found.records["102"].addresses, found.problems) == ((A,), ())
+    found = census(CLONE, records=known, routed=[A], veip={"101": (A,)}, mounted=["101"], event=Event("mount", "102"),
+                   **LOOKED)
+    assert found.records["102"].addresses == () and found.problems[0].refuses
+
+
+def test_a_start_under_way_outlives_a_route_that_is_not_there_yet():
+    assert census(C101, records={"101": starting()}, **LOOKED).ves and census(
+        C101, records={"101": starting(START_GRACE_S)}, mounted=["101"], **LOOKED).ves
+    assert not census(C101, records={"101": starting(START_GRACE_S)}, **LOOKED).ves
+
+
+def running(**more):
+    return {"101": Record(RUNNING, NOW - 50, "eth3", (A,), **more)}
+
+
+def taken(config, records, assign=None, event=None, **seen):
+    evidence = Evidence(routed=frozenset([A]), **{k: frozenset(v) for k, v in seen.items()})
+    return take({config.ctid: config}, evidence, records, NOW, event, assign=assign)
+
+
+GIVEN = {"uplink": "eth4", "override": "eth4", "base": "eth3"}
+
+
+@pytest.mark.parametrize("saved, records, assign, uplink, override", [
+    ("eth3", {}, {"101": "eth4"}, "eth4", "eth4"),
+    ("eth3", {}, {"101": ""}, "", ""),
+    ("eth3", {}, {"101": "eth3"}, "eth3", None),
+    ("eth3", GIVEN, {}, "eth4", "eth4"),
+    ("eth4", GIVEN, {}, "eth4", None),
+    ("eth5", GIVEN, {}, "eth5", None),
+    ("", GIVEN, {}, "", None),
+    ("eth5", GIVEN, {"101": "eth4"}, "eth4", "eth4"),
+    ("eth3", GIVEN, {"101": "eth3"}, "eth3", None),
+    ("eth3", {"uplink": "", "override": "", "base": "eth3"}, {}, "", ""),
+])
+def test_an_uplink_given_without_save_ends_when_the_config_says_something_else(saved, records, assign, uplink,
+                                                                              override):
+    known = {"101": Record(RUNNING, NOW - 50, addresses=(A,), **records)} if records else running()
+    after = taken(VeConfig("101", (A,), saved), known, assign).records["101"]
+    assert (after.uplink, after.override) == (uplink, override)
+    assert after.base == (saved if override is not None else "")
+
+
+def test_what_ended_stays_ended_when_the_old_value_is_saved_again():
+    known = {"101": Record(RUNNING, NOW - 50, addresses=(A,), **GIVEN)}
+    mid = taken(VeConfig("101", (A,), "eth5"), known).records
+    assert taken(VeConfig("101", (A,), "eth3"), mid).records["101"].uplink == "eth3"
+
+
+def test_a_hook_for_another_ve_leaves_what_was_given_without_save():
+    known = {"101": Record(RUNNING, NOW - 50, addresses=(A,), **GIVEN)}
+    found = taken(C102, known, event=Event("mount", "102"))
+    assert found.records["101"] == known["101"]
+
+
+def test_a_stop_ends_what_was_given_without_save():
+    known = {"101": Record(RUNNING, NOW - 50, addresses=(A,), **GIVEN)}
+    gone = taken(C101, known, event=Event("umount", "101")).records
+    assert taken(C101, gone, event=Event("mount", "101")).records["101"].uplink == "eth3"
+
+
+OWN = VeConfig("101", (A,), "eth3", devices=("web0",))
+
+
+def test_a_ve_s_devices_are_noted_at_its_mount_and_kept():
+    first = taken(OWN, {}, event=Event("mount", "101"))
+    assert first.ves == (Ve("101", (A,), "eth3", ("web0",)),)
+    assert taken(OWN, first.records).ves == first.ves
+    assert taken(C101, first.records).records["101"].devices == ("web0",)
+
+
+def test_what_vzctl_is_about_to_make_for_a_ve_is_noted_once():
+    asked = {"101": "veth42cafe01", "105": "web9"}
+    found = take({}, Evidence(), running(devices=("web0",)), NOW, None, devices=asked)
+    assert found.records["101"].devices == ("web0", "veth42cafe01") and set(found.records) == {"101"}
+    again = take({}, Evidence(), found.records, NOW, None, devices=asked)
+    assert again.records == found.records
+
+
+def test_a_device_of_a_stopped_ve_is_forgotten():
+    gone = taken(OWN, running(devices=("web0",)), event=Event("umount", "101"))
+    assert gone.ves == () and gone.records["101"].devices == ()
+
+
+def test_only_the_ve_that_is_mounted_is_told_of_an_address_it_lost():
+    found = census(C101, CLONE, records=running(), routed=[A], mounted=["101", "102"], event=Event("mount", "101"))
+    assert found.problems == ()
+    found = census(CLONE, records=running(), routed=[A], event=Event("mount", "102"))
+    assert [(p.ctid, p.address) for p in found.problems] == [("102", A)]

@@ -125,9 +125,9 @@ def test_state_files_of_any_content_are_data(paths):
         os.makedirs(host.lock_dirs(paths)[0], exist_ok=True)
         with open(os.path.join(host.lock_dirs(paths)[0], f"{ctid}.lck"), "wb") as file:
             file.write(data)
-    found = host.evidence(paths, {"101": "/nowhere"}, frozenset())
+    found = host.evidence(paths, {"101": "/nowhere"}, host.veip(paths))
     assert found.veip == {"101": ("10.0.0.1", "fd00::1"), "102": ()}
-    assert (found.mounted, found.locked) == (frozenset(), frozenset())
+    assert (found.mounted, found.locked, found.looked) == (frozenset(), frozenset(), frozenset({"101"}))
 
 
 @pytest.mark.parametrize("text, value", [
@@ -152,4 +152,4 @@ def test_what_is_no_lock_file_of_a_ve_is_not_opened(paths):
 
 def test_a_directory_among_the_addresses_of_ves_is_none_of_theirs(paths):
     os.makedirs(os.path.join(paths.veip9, "backup"))
-    assert host.evidence(paths, {}, frozenset()).veip == {"backup": ()}
+    assert host.evidence(paths, {}, host.veip(paths)).veip == {"backup": ()}
