@@ -34,15 +34,11 @@ def of_the_ve(paths: Paths, config: VeConfig) -> Iterator[None]:
 @contextmanager
 def of_the_config(paths: Paths, ctid: str) -> Iterator[None]:
     """Hold what libvzctl holds while it saves a config, where there is libvzctl; raises LockBusy."""
-    if not _is_openvz9(paths):
+    if not host.is_openvz9(paths):
         yield
         return
     with _flock(os.path.join(paths.conf_lock_dir, f"{ctid}.conf.lck"), ctid):
         yield
-
-
-def _is_openvz9(paths: Paths) -> bool:
-    return os.path.isdir(paths.veip9)
 
 
 @contextmanager
@@ -53,7 +49,7 @@ def _private(paths: Paths, config: VeConfig) -> Iterator[bool]:
     """
     private = config.private or of_ve(host.node_value(paths, "VE_PRIVATE"), config.ctid)
     folder = paths.root + private
-    if not private or not os.path.isdir(folder) or not _is_openvz9(paths):
+    if not private or not os.path.isdir(folder) or not host.is_openvz9(paths):
         yield False
         return
     with _flock(os.path.join(folder, ".lck"), config.ctid):
@@ -84,8 +80,8 @@ def _pid_file(paths: Paths, ctid: str, sure: bool) -> Iterator[None]:
     path = os.path.join(folder, f"{ctid}.lck")
     if not _is_free(path, sure):
         raise _busy(path, ctid)
-    with suppress(FileNotFoundError):
-        os.unlink(path)  # of a vzctl that died
+    if not _cleared(path):
+        raise _busy(path, ctid)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except FileExistsError:
@@ -98,6 +94,29 @@ def _pid_file(paths: Paths, ctid: str, sure: bool) -> Iterator[None]:
     finally:
         os.close(handle)
         os.unlink(path)
+
+
+def _cleared(path: str) -> bool:
+    """Take away the lock file of a vzctl that died; one that was made meanwhile is put back, and tells False."""
+    aside = f"{path}.vzhooks-{os.getpid()}"
+    try:
+        os.rename(path, aside)
+    except FileNotFoundError:
+        return True
+    try:
+        if _is_stale(aside):
+            return True
+        with suppress(FileExistsError):
+            os.link(aside, path)
+        return False
+    finally:
+        os.unlink(aside)
+
+
+def _is_stale(path: str) -> bool:
+    with open(path, encoding="ascii", errors="replace") as file:
+        pid = file.readline().strip()
+    return not (pid.isdigit() and os.path.exists(f"/proc/{pid}"))
 
 
 def _is_free(path: str, sure: bool) -> bool:
