@@ -6,11 +6,13 @@ Everything goes in one `nft -f -`, which the kernel takes whole or not at all.
 
 from __future__ import annotations
 
+import re
 import subprocess
 
-from vzhooks import guard
+from vzhooks import guard, nat
 from vzhooks.errors import SUPPORTED, HostError, KernelError
 from vzhooks.model import Item
+from vzhooks.nat import Nat
 
 # vzctl's PATH for hooks ends in "." on OpenVZ 9 (libvzctl lib/util.c), so nothing is searched by it.
 _ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin", "LC_ALL": "C"}
@@ -27,10 +29,15 @@ def found() -> frozenset[Item]:
         result = _run(["-j", "list", "table", family, guard.NAME], "")
         if result.returncode == 0:
             listings[family] = result.stdout
-        elif "No such file or directory" not in result.stderr:
+        elif not _says_absent(result):
             line = f"{_first_line(result.stderr)}; nothing was changed{_hint(result.stderr)}"
             raise KernelError(f"nft list table {family} {guard.NAME}: {line}")
     return guard.parse(listings)
+
+
+def _says_absent(result: subprocess.CompletedProcess[str]) -> bool:
+    """Tell whether nft(8) itself says that there is no such table; a loader that lacks a library words it alike."""
+    return result.returncode == 1 and bool(re.search("^Error: No such file or directory", result.stderr, re.MULTILINE))
 
 
 def load(text: str) -> None:
@@ -66,3 +73,21 @@ def _run(args: list[str], text: str) -> subprocess.CompletedProcess[str]:
 
 def _first_line(text: str) -> str:
     return next((line for line in text.splitlines() if line.strip()), "failed without a word")
+
+
+def translations() -> tuple[Nat, ...]:
+    """Return the rules of others that change sources; raises HostError or KernelError where it cannot tell.
+
+    Only the tables that have such a chain are read: a whole ruleset can be long.
+    """
+    found: list[Nat] = []
+    for family, table in nat.nat_tables(_listed("chains")):
+        found += nat.parse(_listed("table", family, table))
+    return tuple(found)
+
+
+def _listed(*what: str) -> str:
+    result = _run(["-j", "list", *what], "")
+    if result.returncode:
+        raise KernelError(f"nft list {' '.join(what)}: {_first_line(result.stderr)}{_hint(result.stderr)}")
+    return result.stdout
