@@ -8,43 +8,37 @@ from __future__ import annotations
 
 import errno
 import importlib
-import ipaddress
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Callable
 
 from vzhooks import lean
 from vzhooks.errors import HostError, KernelError
+from vzhooks.facts import Facts
+from vzhooks.foreign import Other, other_of
 from vzhooks.messages import (
     FAMILIES,
-    gateways_of,
-    local_of,
+    name_of,
     nics_of,
     protocol_of,
     route_request,
+    routes_of,
     rule_of,
     rule_request,
     table_of,
 )
-from vzhooks.model import MAIN, PROTOCOL, Item, Lookup, Nic, Proxy, Route, Rule, family_of
+from vzhooks.model import MAIN, PROTOCOL, Item, Nic, Proxy, Route, Rule
 from vzhooks.plan import ADD, DELETE, Op
-from vzhooks.policy import BAND, Facts
-from vzhooks.roles import is_lan, is_ve_side
+from vzhooks.policy import is_ours
+from vzhooks.settings import DEVICE
 
 IPRoute: Any = lean.iproute()
 NetlinkError = importlib.import_module("pyroute2.netlink.exceptions").NetlinkError
 IPRSocket: Any = importlib.import_module("pyroute2.netlink.rtnl.iprsocket").IPRSocket  # for arrival
 
 NLM_F_DUMP_INTR = 0x10  # include/uapi/linux/netlink.h
-# include/uapi/linux/rtnetlink.h
-RTN_UNICAST, RTN_LOCAL = 1, 2
-RTM_F_LOOKUP_TABLE = 0x1000  # answer with the table found, not with main
-RTPROT_KERNEL = 2
-RTM_F_CLONED = 0x200  # IPv6 routes that the kernel only remembers
-# include/uapi/linux/neighbour.h
-NTF_PROXY = 8
-NUD_ANSWERS = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # REACHABLE, STALE, DELAY, PROBE, PERMANENT
-NUD_SILENT = 0x01 | 0x20  # INCOMPLETE, FAILED
+RTM_F_CLONED = 0x200  # include/uapi/linux/rtnetlink.h: IPv6 routes that the kernel only remembers
+NTF_PROXY = 8  # include/uapi/linux/neighbour.h
 # A rule dump resumes by index, so beyond one 32 KB buffer (about 450 rules) it can miss rules while
 # others are deleted, and the kernel does not flag it: such a dump counts only when it repeats.
 ONE_BUFFER = 400
@@ -61,9 +55,8 @@ class Kernel:
             raise HostError(f"netlink: {error.strerror}; run as root on Linux 4.18 or later") from None
         # With ipv6.disable=1 the kernel answers an IPv6 dump with the rules and routes of all others.
         self._families = {f: af for f, af in FAMILIES.items() if f == 4 or os.path.exists("/proc/sys/net/ipv6")}
-        self._names: dict[int, str] = {}
+        self.names: dict[int, str] = {}
         self._indexes: dict[str, int] = {}
-        self._others: dict[int, int] = {}
 
     def __enter__(self) -> Kernel:
         return self
@@ -72,33 +65,34 @@ class Kernel:
         self._ip.close()
 
     def facts(self) -> Facts:
-        """Return the devices, main's default gateways and its host routes on the VEs' side."""
-        nics = {n.name: n for n in self._nics()}
-        routes = [m for f in self._families.values() for m in self._dump_routes(f, table=MAIN)]
-        unicast = [m for m in routes if m["type"] == RTN_UNICAST]
-        local = frozenset(local_of(unicast, self._names, nics))
-        return Facts(nics, tuple(gateways_of(unicast, self._names)), local, tuple(self._families))
+        """Return the devices, without their roles, and main's routes, but for those of each link alone."""
+        # What nft(8) cannot name is no device of vzctl's and no way of ours.
+        nics = {n.name: n for n in self._nics() if DEVICE.fullmatch(n.name)}
+        main = [r for f, af in self._families.items() for m in self._dump_routes(af, table=MAIN)
+                for r in routes_of(m, f, self.names) if not r.dst.startswith("fe80:")]
+        return Facts(nics, tuple(main), families=tuple(self._families))
+
+    def know(self, nics: Iterable[Nic]) -> None:
+        """Take devices for known that were read before, so that answers can name them."""
+        self.names = {n.index: n.name for n in nics}
 
     def _nics(self) -> list[Nic]:
         links = _whole(lambda: list(self._ip.get_links()), "links")
         addresses = _whole(lambda: list(self._ip.get_addr()), "addresses")
-        self._names = {m["index"]: m.get("IFLA_IFNAME") for m in links}
-        self._indexes = {name: index for index, name in self._names.items()}
+        self.names = {m["index"]: name_of(m) for m in links}
+        self._indexes = {name: index for index, name in self.names.items()}
         return nics_of(links, addresses)
 
-    def rules(self) -> tuple[frozenset[Rule], tuple[str, ...]]:
-        """Return our rules, and in words what others have within our band of priorities."""
-        ours, strangers = set(), []
+    def rules(self) -> tuple[frozenset[Rule], tuple[Other, ...]]:
+        """Return our rules, and those of all others in the order the kernel takes them."""
+        ours, others = set(), []
         for family, af in self._families.items():
             for m in self._dump_rules(af):
-                priority, protocol = m.get("FRA_PRIORITY") or 0, protocol_of(m)
-                if protocol == PROTOCOL and priority in BAND:
+                if is_ours(m.get("FRA_PRIORITY") or 0, protocol_of(m)):
                     ours.add(rule_of(m, family))
-                    continue
-                self._others[m.get("FRA_TABLE") or 0] = priority
-                if priority in BAND and protocol != RTPROT_KERNEL:  # its own for VRFs is at 1000
-                    strangers.append(f"{rule_of(m, family)}".replace(f"protocol {PROTOCOL}", f"protocol {protocol}"))
-        return frozenset(ours), tuple(strangers)
+                else:
+                    others.append(other_of(m, family))
+        return frozenset(ours), tuple(others)
 
     def _dump_rules(self, af: int) -> list:
         seen = None
@@ -114,9 +108,8 @@ class Kernel:
 
     def routes(self) -> frozenset[Route]:
         """Return our routes, in whatever table they are."""
-        return frozenset(self._route(m, family) for family, af in self._families.items()
-                         for m in self._dump_routes(af, proto=PROTOCOL)
-                         if m["proto"] == PROTOCOL and table_of(m) != MAIN)
+        return frozenset(r for f, af in self._families.items() for m in self._dump_routes(af, proto=PROTOCOL)
+                         if m["proto"] == PROTOCOL and table_of(m) != MAIN for r in routes_of(m, f, self.names))
 
     def proxies(self, wanted: Iterable[Item]) -> frozenset[Proxy]:
         """Return the published addresses that carry our mark, and those wanted whoever published them.
@@ -126,81 +119,26 @@ class Kernel:
         found = set()
         for family, af in self._families.items():
             for m in self._ip.neigh("dump", dump_filter=lambda m: True, family=af, flags=NTF_PROXY):
-                proxy = Proxy(family, m.get("NDA_DST"), self._names.get(m["ifindex"], ""))
+                proxy = Proxy(family, m.get("NDA_DST"), self.names.get(m["ifindex"], ""))
                 if m["family"] == af and (m.get("NDA_PROTOCOL") == PROTOCOL or proxy in wanted):
                     found.add(proxy)
         return frozenset(found)
 
-    def host_routes(self, nics: Mapping[str, Nic]) -> tuple[tuple[str, str], ...]:
-        """Return main's routes to single hosts by LAN NICs, as (destination, device)."""
-        found = []
-        for family, af in self._families.items():
-            for m in self._dump_routes(af, table=MAIN):
-                nic = nics.get(self._names.get(m.get("RTA_OIF") or 0, ""))
-                whole = m["dst_len"] == (32 if family == 4 else 128)
-                if nic and whole and m["type"] == RTN_UNICAST and is_lan(nic, nics) and _near(m.get("RTA_DST"), nics):
-                    found.append((m.get("RTA_DST"), nic.name))
-        return tuple(found)
-
-    def lookup(self, src: str, dst: str, facts: Facts) -> Lookup:
-        """Ask the kernel where a packet goes that comes from `src`, a VE's address, on the VEs' side."""
-        family = 6 if ":" in src else 4
-        # IPv6 always tells the table, and refuses the flag that makes IPv4 do so (net/ipv6/route.c).
-        ask = {"dst": dst, "src": src, "family": FAMILIES[family], "flags": RTM_F_LOOKUP_TABLE if family == 4 else 0}
-        iif = self._behind(src, family) or next((n.index for n in facts.nics.values() if is_ve_side(n)), 0)
-        try:
-            m = self._ip.route("get", **ask, **({"iif": iif} if iif else {}))[0]
-        except (NetlinkError, OSError) as error:
-            return Lookup(error=os.strerror(errno_of(error)))
-        if m["type"] == RTN_LOCAL:
-            return Lookup(table_of(m), "lo", local=True)
-        if m["type"] != RTN_UNICAST:
-            return Lookup(table_of(m), error="unreachable")
-        dev = self._names.get(m.get("RTA_OIF") or 0, "")
-        return Lookup(table_of(m), dev, m.get("RTA_GATEWAY") or "", to_ve=dst in facts.local)
-
-    def reachable(self, places: Iterable[tuple[str, str]], nics: Mapping[str, Nic]) -> dict[tuple[str, str], bool]:
-        """Return which of these (address, device) the neighbour cache holds as answering; asks nobody.
-
-        What it does not know is left out; so is all on a kernel without RTM_GETNEIGH for one (before 5.0).
-        """
-        found = {}
-        for address, dev in places:
-            try:
-                ask = {"family": FAMILIES[family_of(address)], "dst": address, "ifindex": nics[dev].index}
-                state = self._ip.neigh("get", **ask)[0]["state"]
-            except (NetlinkError, OSError):  # ENOENT: not in the cache
-                continue
-            if state & (NUD_ANSWERS | NUD_SILENT):
-                found[address, dev] = bool(state & NUD_ANSWERS)
-        return found
-
-    def _behind(self, address: str, family: int) -> int:
-        """Return the index of the device that main's host route to a VE's address names, 0 for none."""
-        whole = 32 if family == 4 else 128
-        return next((m.get("RTA_OIF") or 0 for m in self._dump_routes(FAMILIES[family], table=MAIN)
-                     if m["dst_len"] == whole and m.get("RTA_DST") == address), 0)
-
-    def rules_before(self) -> tuple[str, ...]:
-        """Return others' rules that come before ours, but for the kernel's own look at table local."""
-        return tuple(str(rule_of(m, f)).rpartition(" protocol")[0] for f, af in self._families.items()
-                     for m in self._dump_rules(af)
-                     if m.get("FRA_PROTOCOL") != PROTOCOL and 0 < (m.get("FRA_PRIORITY") or 0) < BAND[0])
-
     def stranger(self, table: int) -> str:
-        """Return what others have in a table, or which rule of theirs looks it up; "" for nothing.
-
-        Goes by the rules that `rules` read last.
-        """
+        """Return what others have in a table, "" for nothing."""
         for af in self._families.values():
             for m in self._dump_routes(af, table=table):
                 if m["proto"] != PROTOCOL:
                     dst = f"{m.get('RTA_DST')}/{m['dst_len']}" if m["dst_len"] else "default"
                     return f"table {table} holds another's route to {dst}; choose a free table"
-        if table in self._others:
-            priority = self._others[table]
-            return f"table {table} is looked up by another's rule of priority {priority}; choose a free table"
         return ""
+
+    def ask(self, what: str, **fields: Any) -> Any:
+        """Return the kernel's answer about one route or neighbour; raises Refused with its errno."""
+        try:
+            return getattr(self._ip, what)("get", **fields)[0]
+        except (NetlinkError, OSError) as error:
+            raise Refused(errno_of(error)) from None
 
     def _dump_routes(self, af: int, **match: int) -> list:
         # Only dump_filter= makes pyroute2 send the fields to the kernel, which filters where strict
@@ -209,11 +147,6 @@ class Kernel:
         ask = {"dump_filter": lambda m: True, "family": af, **match}
         messages = _whole(lambda: list(self._ip.route("dump", **ask)), "routes")
         return [m for m in messages if table in (None, table_of(m)) and not m["flags"] & RTM_F_CLONED]
-
-    def _route(self, m, family: int) -> Route:
-        dst = f"{m.get('RTA_DST')}/{m['dst_len']}" if m["dst_len"] else "default"
-        dev = self._names.get(m.get("RTA_OIF") or 0, "?") if m["type"] == RTN_UNICAST else ""
-        return Route(family, table_of(m), dst, dev, m.get("RTA_GATEWAY") or "", m.get("RTA_PRIORITY") or 0)
 
     def apply(self, op: Op, mark: int = PROTOCOL) -> None:
         """Carry out one op on a rule, route or proxy neighbour.
@@ -262,10 +195,12 @@ def _open() -> Any:
         return IPRoute()
 
 
-def _near(address: str, nics: Mapping[str, Nic]) -> bool:
-    """Tell whether a LAN NIC has the address on its own networks."""
-    ip = ipaddress.ip_address(address)
-    return any(ip in ipaddress.ip_network(n) for nic in nics.values() if is_lan(nic, nics) for n in nic.networks)
+class Refused(KernelError):
+    """Say that the kernel has no answer to a question, and with which errno."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(os.strerror(code))
+        self.code = code
 
 
 def _whole(dump: Callable[[], list], what: str) -> list:

@@ -10,19 +10,60 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import re
 import sys
 from types import ModuleType
 from typing import Any
 
+from vzhooks.errors import HostError
+
 PART = "pyroute2.iproute.linux"
+MORE = {"pyroute2.netlink.exceptions": "NetlinkError", "pyroute2.netlink.rtnl.iprsocket": "IPRSocket"}
+NEEDED = "pyroute2>=0.9.7,<0.10"
 
 
 def iproute() -> Any:
-    """Return the class pyroute2.IPRoute."""
+    """Return the class pyroute2.IPRoute.
+
+    Raises HostError, one line, where what is installed is broken, missing or not what we were written for.
+    """
+    try:
+        found = _iproute()
+        for module, name in MORE.items():
+            getattr(importlib.import_module(module), name)
+        return found
+    except Exception as error:  # noqa: BLE001 - whatever its code does when it is broken, one line says it
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise HostError(f"pyroute2 cannot be used ({why}); {_reinstall()}") from None
+
+
+def _reinstall() -> str:
+    return f"reinstall it: {sys.executable} -m pip install --force-reinstall '{NEEDED}'"
+
+
+def explained(error: Exception) -> str:
+    """Return one line on an error that nobody foresaw: what, where, and whether another pyroute2 than ours is there."""
+    from importlib import metadata  # which only this way needs
+    last = error.__traceback__
+    while last and last.tb_next:
+        last = last.tb_next
+    place = f" at {os.path.basename(last.tb_frame.f_code.co_filename)}:{last.tb_lineno}" if last else ""
+    what = " ".join(f"internal error: {type(error).__name__}: {error}{place}".split())
+    try:
+        version = metadata.version("pyroute2")
+    except metadata.PackageNotFoundError:
+        version = "none"
+    if re.match(r"0\.9\.([7-9]|\d\d)", version):
+        return f"{what}; run `vzhooks resync` and report this line"
+    return f"{what}; pyroute2 {version} is installed, and {NEEDED} is needed: {_reinstall()}"
+
+
+def _iproute() -> Any:
     if "pyroute2" not in sys.modules:
         try:
             return _part().IPRoute
-        except (ImportError, AttributeError):
+        except Exception:  # noqa: BLE001 - the whole says what is wrong, where it is not just another release
             for name in [n for n in sys.modules if n.partition(".")[0] == "pyroute2"]:
                 del sys.modules[name]
     return importlib.import_module("pyroute2").IPRoute
