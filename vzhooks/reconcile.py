@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The one path by which the kernel is changed: lock, read, decide, note down, apply.
 
-Hooks, resync, status and dry-run differ only in the Request. Our notes are written before the first
+Hooks, resync, status and dry-run differ only in the Request. All that decides, the ini and our notes above all, is
+read here under the lock: what is read before it is old when it is applied. Our notes are written before the first
 change, so that a crash at any step leaves nothing in the kernel that no note explains.
 """
 
@@ -9,87 +10,67 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 
-from vzhooks import census, harden, host, nft, plan, policy, records, sysctl, tables
-from vzhooks.apply import Failure, Watch, apply
-from vzhooks.census import Asked, Event, Reading, may_have_uplink
-from vzhooks.errors import HostError, InputError, KernelError
+from vzhooks import (
+    census,
+    compare,
+    consequences,
+    harden,
+    host,
+    inputs,
+    keep,
+    nft,
+    plan,
+    policy,
+    records,
+    sysctl,
+    tables,
+)
+from vzhooks.apply import apply
+from vzhooks.census import Evidence, Reading, may_have_uplink
+from vzhooks.consequences import Move
+from vzhooks.errors import HostError, KernelError
+from vzhooks.facts import Facts, in_this_node, known_of, settle, without_ipv6
+from vzhooks.foreign import Other
 from vzhooks.harden import Outcome
 from vzhooks.host import Paths
-from vzhooks.model import Element, Problem, Proxy, Rule, Sysctl
-from vzhooks.plan import DELETE, Op, Scope
-from vzhooks.policy import Facts, Wanted
-from vzhooks.records import Records
+from vzhooks.model import Item, Problem, Proxy, Rule, Skeleton, Sysctl
+from vzhooks.plan import Scope
+from vzhooks.policy import Wanted
+from vzhooks.priorities import BAND, PASS, UNASSIGNED
+from vzhooks.records import Record, Records
+from vzhooks.request import HOOK, Report, Request
 from vzhooks.settings import Settings
-from vzhooks.uplinks import Way, with_masters
-from vzhooks.vzconf import VeConfig, of_ve
+from vzhooks.vzconf import VeConfig
 
 
-@dataclass(frozen=True)
-class Request:
-    """Say what a run is about: some VEs (None for the node), a hook's event, and whether to change.
-
-    assign: uplinks that live VEs get whatever their configs say; expect: addresses that vzctl is
-    about to give them, or is done with; harden: "on" or "off" where the operator asks for it,
-    force: even where it leaves addresses unanswered; empty: the wanted state is nothing, as for
-    uninstall; wait_s: for the lock; watch: is told of the changes as they are made.
-    """
-
-    ctids: frozenset[str] | None = None
-    event: Event | None = None
-    conffile: str = ""
-    dry_run: bool = False
-    assign: Mapping[str, str] = field(default_factory=dict)
-    expect: Mapping[str, Asked] = field(default_factory=dict)
-    harden: str = ""
-    force: bool = False
-    empty: bool = False
-    wait_s: float = 10.0
-    watch: Watch = field(default_factory=Watch, compare=False)
-
-    @property
-    def named(self) -> frozenset[str] | None:
-        """Return the VEs that the run is about, None for the whole node."""
-        return frozenset({self.event.ctid}) if self.event else self.ctids
-
-
-@dataclass(frozen=True)
-class Report:
-    """Tell what a run found: ops made (or to make), ways of the VEs, problems, and what failed.
-
-    moved: (address, device) of what neighbours must hear about; known, records: our notes on VEs as
-    they were and as they should be; configs: those read; now: seconds since boot, as in the notes.
-    """
-
-    ops: tuple[Op, ...] = ()
-    ways: tuple[Way, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    failures: tuple[Failure, ...] = ()
-    tables: Mapping[str, int] = field(default_factory=dict)
-    moved: tuple[tuple[str, str], ...] = ()
-    facts: Facts = field(default_factory=lambda: Facts({}))
-    known: Records = field(default_factory=dict)
-    records: Records = field(default_factory=dict)
-    configs: Mapping[str, Reading] = field(default_factory=dict)
-    now: float = 0.0
-
-
-def run(paths: Paths, settings: Settings, request: Request) -> Report:
+def run(paths: Paths, request: Request) -> Report:
     """Make found equal wanted for what the request names, and report.
 
-    Raises LockBusy, HostError and KernelError where nothing could be decided: nothing is then changed.
+    Raises LockBusy, HostError, SettingsError and KernelError where nothing could be decided: nothing is then changed.
     """
     with host.lock(paths.lock, request.wait_s):
+        if request.door == HOOK and os.path.isdir(paths.conf_dir) and not host.is_installed(paths):
+            raise HostError(f"{paths.conf_dir}: vzhooks is not installed any more; `vzhooks install` brings it back")
+        settings, warnings = inputs.settings(paths, request)
         known = records.load_ves(paths.ves)
-        configs = _configs(paths, request)
+        configs = inputs.configs(paths, request)
         if _untouched(settings, known, configs, request):
-            return _note_only(paths, known, configs, request)
+            return replace(_note_only(paths, known, configs, request), settings=settings, warnings=warnings)
         from vzhooks.kernel import Kernel  # costs 150 ms, which a VE without uplink need not pay
         with Kernel() as kernel:
-            return _Run(paths, settings, request, known, configs, kernel).report()
+            return replace(_Run(paths, settings, request, known, configs, kernel).report(), warnings=warnings)
+
+
+def forget_override(paths: Paths, ctid: str) -> None:
+    """Note that a VE's config says now what `set` gave it, so that later edits of the config count."""
+    with host.lock(paths.lock, 10.0):
+        known = records.load_ves(paths.ves)
+        if ctid in known and known[ctid].override is not None:
+            records.save_ves(paths.ves, {**known, ctid: replace(known[ctid], override=None, base="")})
 
 
 def require_support() -> None:
@@ -98,23 +79,6 @@ def require_support() -> None:
     with Kernel() as kernel:
         kernel.rules()
     nft.check()
-
-
-def _configs(paths: Paths, request: Request) -> dict[str, Reading]:
-    ctids = request.named
-    if request.empty:
-        return {}  # whatever they say
-    if ctids is None:
-        return host.read_configs(paths)
-    # Without our notes (the first hook after boot, or they were lost) all VEs are judged by evidence.
-    found: dict[str, Reading] = {} if os.path.exists(paths.ves) else host.read_configs(paths)
-    for ctid in ctids:
-        try:
-            found[ctid] = host.read_config(paths, ctid, request.conffile)
-        except FileNotFoundError:
-            if request.event is None and ctid not in request.expect:  # which outlives a VE that is destroyed
-                raise InputError(f"{ctid}: no such VE on this node; `vzlist -a` shows those there are") from None
-    return found
 
 
 def _now() -> float:
@@ -131,7 +95,7 @@ def _untouched(settings: Settings, known: Records, configs: Mapping[str, Reading
 
 
 def _note_only(paths: Paths, known: Records, configs: Mapping[str, Reading], request: Request) -> Report:
-    count = census.take(configs, host.evidence(paths, {}, frozenset()), known, _now(), request.event)
+    count = census.take(configs, host.evidence(paths, {}, host.veip(paths)), known, _now(), request.event)
     _save(paths, known, count.records, request)
     return Report(problems=count.problems)
 
@@ -151,35 +115,79 @@ class _Run:
 
     def report(self) -> Report:
         """Decide and, unless dry, carry out."""
-        facts = self.kernel.facts()
-        self.settings = with_masters(self.settings, facts.nics)
-        rules, strangers = self.kernel.rules()
-        others = self._in_the_way(strangers)
+        rules, others = self.kernel.rules()
+        facts, seen = self._facts(others)
+        in_the_way = self._in_the_way(others)
         found = rules | self.kernel.routes() | nft.found()
-        count = self._census(facts)
+        count = census.take(self.configs, seen, self.known, self.now, self.request.event, self.request.named is None,
+                            self.request.assign, self.request.expect, self.request.devices)
         numbers, occupied = self._tables(facts, count, found)
         hard, current = self._harden(facts, count)
         wanted = self._wanted(facts, count, numbers, occupied, hard)
         theirs, kept = self._vzctls(facts), self.kernel.proxies(wanted.items)
         handed = {p for p in kept if p in theirs and p not in wanted.items}
+        # The first use, and the end of the last, concern all VEs of the node.
+        whole = _shape(found) != _shape(wanted.items) or not _shape(found)
+        scope = plan.ALL if whole else self._scope(count)
         found |= kept - handed
         found |= {Sysctl(s.key, current[s.key]) for s in hard.wanted}
-        # The first use, and the end of the last, concern all VEs of the node.
-        scope = self._scope(count) if found and wanted.items else plan.ALL
         ops = plan.diff(wanted.items | hard.wanted, found, scope)
-        problems = (*count.problems, *wanted.problems, *hard.problems, *others)
-        found_so = Report(ops, wanted.ways, problems, tables=numbers, facts=facts, known=self.known,
-                          records=count.records, configs=self.configs, now=self.now)
-        if self.request.dry_run:
-            return found_so
+        problems = (*count.problems, *wanted.problems, *hard.problems, *in_the_way)
+        moves = self._moves(wanted, found, facts)
+        report = Report(ops, wanted.ways, problems, (), moves, tables=numbers, facts=facts, known=self.known,
+                        records=count.records, configs=self.configs, found=found, settings=self.settings,
+                        remarks=wanted.remarks, now=self.now)
+        report = replace(report, refused=self._refusal(report))
+        if self.request.dry_run or report.refused:
+            return report
         self.request.watch.begin(len(ops))
-        self._save_node(numbers, hard)
+        keep.save_node(self.paths, {**self._recorded, **numbers}, self._before, hard, self.request.empty)
         if not self.request.empty:
             _save(self.paths, self.known, count.records, self.request)
-        failures = tuple(apply(ops, self.kernel, self.request.watch))
+        return self._carry_out(report, wanted, handed, hard)
+
+    def _carry_out(self, report: Report, wanted: Wanted, handed: set[Proxy], hard: Outcome) -> Report:
+        """Apply; a first change on a node is taken back where somebody who asked for nothing goes nowhere by it."""
+        from vzhooks import asking  # as Kernel, only where the kernel is asked
+        first = not _shape(report.found) and not self.request.empty
+        closed = policy.is_closed(report.settings)
+        flows = compare.flows(report.facts, report.ways, closed) if first else []
+        before = asking.compare(self.kernel, flows, report.facts.nics)
+        failures = tuple(apply(report.ops, self.kernel, self.request.watch))
+        changed, lost = compare.differences(before, asking.compare(self.kernel, flows, report.facts.nics))
+        if lost and not self.request.force:
+            return self._take_back(report, lost)
         if self.request.empty:
             self.kernel.disown(handed)
-        return replace(found_so, failures=failures, moved=_moved(ops, facts))
+        return replace(report, failures=failures, remarks=(*report.remarks, *changed, *lost),
+                       hardened=hard.hardening.on and not self._before.on,
+                       moved=consequences.moved(report.found, wanted.items, report.ops, report.facts))
+
+    def _take_back(self, report: Report, lost: list[str]) -> Report:
+        """Bring back what was found before, and say who would lose his way."""
+        set_now = sysctl.read(op.item.key for op in report.ops if isinstance(op.item, Sysctl))
+        now = self.kernel.rules()[0] | self.kernel.routes() | nft.found() | {Sysctl(k, v) for k, v in set_now.items()}
+        kept = {i for i in report.found if not isinstance(i, (Proxy, Sysctl)) or getattr(i, "key", "") in set_now}
+        apply(plan.diff(frozenset(kept), now), self.kernel, self.request.watch)
+        keep.forget_hardening(self.paths, self._before)
+        refused = f"this would cut off {'; '.join(lost)}"
+        return replace(report, refused=refused, problems=(*report.problems, Problem("", refused, True)))
+
+    def _facts(self, others: tuple[Other, ...]) -> tuple[Facts, Evidence]:
+        """Return what the kernel says, each device with its role, and the evidence of VEs that live."""
+        raw = self.kernel.facts()
+        listed = host.veip(self.paths)
+        seen = host.evidence(self.paths, inputs.roots(self.paths, self.configs, self.known, listed), listed)
+        configs = [c for c in self.configs.values() if isinstance(c, VeConfig)]
+        ves: list[VeConfig | Record] = [*configs, *self.known.values()]
+        devices = {d for c in ves for d in c.devices} | set(self.request.devices.values())
+        addresses = {a for c in configs for a in c.addresses} | {a for r in self.known.values() for a in r.all}
+        addresses |= {a for found in listed.values() for a in found}
+        uplinks = {c.uplink for c in ves} | set(self.request.assign.values())
+        known = known_of(self.settings, raw.nics, raw.main, devices, addresses, uplinks)
+        facts = settle(replace(raw, others=others, shared=not host.is_openvz9(self.paths)), known)
+        self.settings = in_this_node(self.settings, facts.nics)
+        return _as_ipv6_is(facts), replace(seen, routed=frozenset(facts.local))
 
     def _vzctls(self, facts: Facts) -> frozenset[Proxy]:
         """Return what vzctl publishes itself: it stays when we need it no more, even where we made it first."""
@@ -187,37 +195,31 @@ class _Run:
         listed = devices[len("list:"):].split() if devices.startswith("list:") else None
         return policy.published(facts, listed)
 
-    def _in_the_way(self, strangers: tuple[str, ...]) -> list[Problem]:
+    def _in_the_way(self, others: tuple[Other, ...]) -> list[Problem]:
         """Return what others have among our priorities; raises KernelError for a first assigned VE."""
-        event, band = self.request.event, f"{policy.BAND[0]}-{policy.BAND[-1]}"
+        event, band = self.request.event, f"{BAND[0]}-{BAND[-1]}"
         first = not any(r.uplink for c, r in self.known.items() if not (event and event.ctid == c))
-        others = [Problem("", f"another's rule stands within the priorities {band} of vzhooks: {s}; "
-                          "give that rule another priority", first) for s in strangers]
+        found = [Problem("", f"another's rule stands within the priorities {band} of vzhooks: {o.named}; "
+                         "give that rule another priority", first)
+                 for o in others if o.priority in BAND and not o.kernel]  # the kernel's own for VRFs is at 1000
         assigned = any(may_have_uplink(c) for c in self.configs.values())
-        if others and first and assigned and event and event.name == "mount":
-            raise KernelError(others[0].text)
-        return others
-
-    def _census(self, facts: Facts) -> census.Census:
-        usual = host.node_value(self.paths, "VE_ROOT")
-        roots = {c.ctid: c.root or of_ve(usual, c.ctid) for c in self.configs.values()
-                 if isinstance(c, VeConfig) and (c.root or usual)}
-        seen = host.evidence(self.paths, roots, facts.local)
-        complete = self.request.named is None
-        return census.take(self.configs, seen, self.known, self.now, self.request.event, complete,
-                           self.request.assign, self.request.expect)
+        if found and first and assigned and event and event.name == "mount":
+            raise KernelError(found[0].text)
+        return found
 
     def _tables(self, facts: Facts, count: census.Census, found: frozenset) -> tuple[dict[str, int], dict[str, str]]:
         ours = {getattr(i, "table", 0) for i in found}
+        looked = {o.table: o for o in facts.others if o.table}
         pinned = {tables.uplink_key(u.name): u.table for u in self.settings.uplinks.values() if u.table}
-        recorded = records.load_tables(self.paths.tables)
-        self._recorded = recorded
+        self._recorded = recorded = records.load_tables(self.paths.tables)
 
         @cache
         def taken(number: int) -> str:
+            if number in looked:
+                return f"table {number} is looked up by another's rule ({looked[number].named}); choose a free table"
             return "" if number in ours else self.kernel.stranger(number)
         free = {k: n for k, n in recorded.items() if not taken(n)}
-        keys = policy.table_keys(self.settings, facts.nics, count.ves + count.expected)
+        keys = policy.table_keys(self.settings, facts, count.ves + count.expected)
         numbers = tables.allocate(keys, free, pinned, lambda n: bool(taken(n)))
         occupied = {key: taken(number) for key, number in pinned.items()}
         return numbers, {key: why for key, why in occupied.items() if why}
@@ -225,16 +227,16 @@ class _Run:
     def _harden(self, facts: Facts, count: census.Census) -> tuple[Outcome, dict[str, str]]:
         self._before = before = records.load_hardening(self.paths.harden)
         assigned = any(ve.uplink or self.settings.unassigned not in ("main", "block") for ve in count.ves)
-        current = sysctl.read({*harden.keys(facts.nics), *before.former, harden.STRICT_ALL})
-        auto = assigned and self.settings.arp == "auto"
+        current = sysctl.read(harden.read_keys(facts.nics, before))
+        auto = assigned and self.settings.arp == "auto" and not facts.misplaced
         return harden.decide(before, self.request.harden, auto, self.request.force, facts.nics, current), current
 
     def _wanted(self, facts: Facts, count: census.Census, numbers: Mapping[str, int],
                 occupied: Mapping[str, str], hard: Outcome) -> Wanted:
         if self.request.empty:
-            return Wanted(frozenset(), (), ())
-        keep = hard.hardening.mode == harden.ON
-        return policy.wanted(self.settings, facts, count.ves + count.expected, numbers, occupied, keep)
+            return policy.nothing({c: r.addresses for c, r in self.known.items()})
+        return policy.wanted(self.settings, facts, count.ves + count.expected, numbers, occupied, hard.hardening.on,
+                             hard.hardening.strict)
 
     def _scope(self, count: census.Census) -> Scope:
         """Limit the run to the VEs named, by their old and new addresses."""
@@ -247,44 +249,32 @@ class _Run:
         others = {a for c, r in count.records.items() if c not in ctids for a in r.all}
         return Scope(frozenset(mine - others))
 
-    def _save_node(self, numbers: Mapping[str, int], hard: Outcome) -> None:
-        if self.request.empty:  # what is noted explains all until it is gone, and a full disk must not keep it
-            return _persist(self.paths.sysctl_d, "")
-        kept = {**self._recorded, **numbers}
-        if kept != self._recorded:
-            records.save_tables(self.paths.tables, kept)
-            if os.path.exists(self.paths.rt_tables):
-                _persist(self.paths.rt_tables, tables.table_names(kept))
-        if hard.hardening != self._before:
-            records.save_hardening(self.paths.harden, hard.hardening)
-        if hard.hardening.mode == harden.ON:
-            ours = [s for s in hard.wanted if s.key in hard.hardening.former]
-            _persist(self.paths.sysctl_d, harden.drop_in(ours))
-        elif self._before.mode == harden.ON:
-            _persist(self.paths.sysctl_d, "")
+    def _moves(self, wanted: Wanted, found: frozenset[Item], facts: Facts) -> tuple[Move, ...]:
+        named = self.request.named
+        return tuple(consequences.moves((w for w in wanted.ways if named is None or w.ve.ctid in named), found,
+                                        self.known, facts.nics, facts.local))
+
+    def _refusal(self, report: Report) -> str:
+        """Return why a careful run changes nothing: what was typed wrong must not cut off who runs."""
+        if not self.request.careful or self.request.force:
+            return ""
+        broken = list(report.settings.broken.values())
+        losers = [str(m) for m in report.moves if m.loses]
+        return "\n".join([*broken, *losers])
 
 
-def _persist(path: str, text: str) -> None:
-    """Let a file of ours hold this text, or be gone."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            if file.read() == text:
-                return
-    except FileNotFoundError:
-        pass
-    except (OSError, UnicodeDecodeError) as error:
-        raise HostError(f"{path}: cannot be read ({error}); remove it and run `vzhooks harden`") from None
-    if text:
-        records.replace(path, text, 0o644)
-    elif os.path.exists(path):
-        os.unlink(path)
+def _shape(items: Iterable[Item]) -> frozenset[object]:
+    """Return which of what concerns all VEs is there: the guard, the rule to pass by, and that of `reserved`."""
+    found: set[object] = set()
+    for item in items:
+        if isinstance(item, Skeleton):
+            found.add(item)
+        elif isinstance(item, Rule) and (item.priority == PASS or (item.priority == UNASSIGNED and item.iif)):
+            found.add((item.family, item.priority))
+    return frozenset(found)
 
 
-def _moved(ops: tuple[Op, ...], facts: Facts) -> tuple[tuple[str, str], ...]:
-    """Return what neighbours must hear about: routed VE addresses, and the HN's own that changed ways."""
-    added = [op.item for op in ops if op.verb != DELETE]
-    exits = [i.value for i in added if isinstance(i, Element) and i.set.startswith("exits")]
-    ways = {i.src.partition("/")[0] for i in added if isinstance(i, Rule) and i.priority == policy.OWN_LAN}
-    hard = {i.key.split("/")[3] for i in added if isinstance(i, Sysctl)}
-    own = [(a, n.name) for n in facts.nics.values() for a in n.owns if a in ways or n.name in hard]
-    return tuple((a, d) for a, d in exits if a in facts.local) + tuple(own)
+def _as_ipv6_is(facts: Facts) -> Facts:
+    """Return the facts with what only /proc tells: where IPv6 is switched off."""
+    keys = {f"net/ipv6/conf/{n.name}/disable_ipv6": n.name for n in facts.lan} if 6 in facts.families else {}
+    return without_ipv6(facts, {keys[k] for k, value in sysctl.read(keys).items() if value != "0"})
