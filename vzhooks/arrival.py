@@ -10,7 +10,9 @@ import time
 from typing import Any
 
 from vzhooks.errors import KernelError
+from vzhooks.facts import Facts, settle
 from vzhooks.kernel import IPRSocket, Kernel, errno_of
+from vzhooks.roles import Known
 
 RTMGRP_ROUTES = 0x40 | 0x400  # include/uapi/linux/rtnetlink.h: RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE
 
@@ -28,13 +30,19 @@ def wait_for_route(addresses: frozenset[str], timeout_s: float) -> bool:
         while time.monotonic() < deadline:
             if concerned:
                 with Kernel() as kernel:
-                    if kernel.facts().local & addresses:
+                    if _is_routed(kernel.facts(), addresses):
                         return True
             if select.select([events.fileno()], [], [], max(0.0, deadline - time.monotonic()))[0]:
                 concerned = _concerns(events, addresses)
         return False
     finally:
         events.close()
+
+
+def _is_routed(facts: Facts, addresses: frozenset[str]) -> bool:
+    """Tell whether main has a host route to one of the addresses by a VE's device, as far as that is known here."""
+    known = Known(addresses=addresses, main=facts.main)
+    return bool(addresses.intersection(settle(facts, known).local))
 
 
 def _concerns(events: Any, addresses: frozenset[str]) -> bool:

@@ -15,12 +15,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from vzhooks import announce, events, host, ini, interrupt, log, nft, reconcile
+from vzhooks import announce, events, host, interrupt, log, nft, reconcile, records
 from vzhooks.errors import VzhooksError
 from vzhooks.host import Paths
-from vzhooks.model import Element, family_of
-from vzhooks.reconcile import Report, Request
-from vzhooks.settings import Settings
+from vzhooks.model import Element
+from vzhooks.request import HOOK, Report, Request
 
 ROUTE_WAIT_S = 90.0
 """How long a started VE's route may take; vzctl 4 and OpenVZ 9 need 0.1 to 7 s."""
@@ -73,8 +72,7 @@ def _settle(paths: Paths, ctid: str, added: frozenset[str], expected: frozenset[
         if os.path.exists(paths.ves):
             over = not held or not host.is_locked(paths, ctid)  # else its time ends it: see census
             done = expected if over else frozenset()
-            request = Request(ctids=frozenset({ctid}), expect={ctid: done}, wait_s=30.0)
-            _heal(paths, ini.load_for_hook(paths)[0], request, ctid)
+            _heal(paths, Request(ctids=frozenset({ctid}), expect={ctid: done}, door=HOOK, wait_s=30.0), ctid)
     except VzhooksError as error:
         log.say(f"after a change of addresses: VE {ctid}: {error}", quiet=True)
 
@@ -88,9 +86,9 @@ def _follow(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
         log.say(f"after mount: VE {ctid}: {error}", quiet=True)
 
 
-def _heal(paths: Paths, settings: Settings, request: Request, ctid: str) -> Report:
+def _heal(paths: Paths, request: Request, ctid: str) -> Report:
     event = events.Event("heal", ctid)
-    report = reconcile.run(paths, settings, request)
+    report = reconcile.run(paths, request)
     if report.ops:
         event.done(report)
     return report
@@ -99,13 +97,13 @@ def _heal(paths: Paths, settings: Settings, request: Request, ctid: str) -> Repo
 def _tell(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
     """Publish and announce what is routed of a VE, now and some times more."""
     if os.path.exists(paths.ves):  # without our notes vzhooks was uninstalled meanwhile, and must not come back
-        settings, request = ini.load_for_hook(paths)[0], Request(ctids=frozenset({ctid}), wait_s=30.0)
-        _repeat((), lambda: _places(_heal(paths, settings, request, ctid), ctid, addresses), len(addresses))
+        request = Request(ctids=frozenset({ctid}), door=HOOK, wait_s=30.0)
+        _repeat((), lambda: _places(_heal(paths, request, ctid), ctid, addresses), len(addresses))
 
 
 def _places(report: Report, ctid: str, addresses: frozenset[str]) -> list[tuple[str, str]]:
     ways = (w for w in report.ways if w.ve.ctid == ctid and w.uplink)
-    routed = addresses & report.facts.local
+    routed = addresses.intersection(report.facts.local)
     return [(a, w.uplink.device) for w in ways if w.uplink for a in w.ve.addresses if a in routed]
 
 
@@ -120,14 +118,25 @@ def _repeat(places: Sequence[tuple[str, str]], more: Callable[[], Sequence[tuple
 
 
 def _standing(places: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return what still holds of these places: the VE may have stopped, moved or left the node meanwhile."""
+    """Return what still holds of these places: the VE may have stopped, moved or left the node meanwhile.
+
+    An address that fell to main is announced from there while it is routed and has no uplink again.
+    """
     from vzhooks.kernel import Kernel
     with Kernel() as kernel:
         facts = kernel.facts()
-    found = nft.found()
-    own = {(a, n.name) for n in facts.nics.values() for a in n.owns}
-    return [(a, d) for a, d in places if (a, d) in own
-            or (a in facts.local and Element(f"exits{family_of(a)}", (a, d)) in found)]
+    exits = {i.value for i in nft.found() if isinstance(i, Element) and i.set.startswith("exits")}
+    held, routed = {a for a, _ in exits}, {r.dst.partition("/")[0] for r in facts.main if r.dst != "default"}
+    own, hard = {a: n.name for n in facts.nics.values() for a in n.owns}, _is_hardened()
+    return [(a, d) for a, d in places if ((own[a] == d) == hard if a in own else
+                                          a in routed and ((a, d) in exits or a not in held))]
+
+
+def _is_hardened() -> bool:
+    """Tell whether the node's own addresses are answered by their own NICs: not after an undo or uninstall."""
+    with suppress(VzhooksError):
+        return records.load_hardening(Paths().harden).on
+    return False
 
 
 def detach(work: Callable[[], Any]) -> None:

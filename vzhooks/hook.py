@@ -9,17 +9,24 @@ mounted and make the next start skip the mount hooks, so ours never fails.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 
-from vzhooks import events, follow, host, ini, interrupt, log, reconcile
+from vzhooks import events, follow, host, interrupt, lean, log, reconcile
 from vzhooks.census import Event, may_have_uplink
 from vzhooks.errors import DONE, FAILED, VzhooksError
 from vzhooks.host import Paths
-from vzhooks.reconcile import Report, Request
-from vzhooks.settings import Settings
+from vzhooks.policy import is_closed
+from vzhooks.request import HOOK, Report, Request
 from vzhooks.vzconf import VeConfig
 
 LOCK_WAIT_S = 120.0
+LEAST_WAIT_S = 1.0
+
+
+def wait_s(start: float) -> float:
+    """Return how long a hook that began at `start` (monotonic) may still wait for the lock, however often."""
+    return max(LEAST_WAIT_S, LOCK_WAIT_S - (time.monotonic() - start))
 
 
 def main(name: str, environ: Mapping[str, str] = os.environ) -> int:
@@ -42,7 +49,7 @@ def _main(name: str, environ: Mapping[str, str]) -> int:
     except VzhooksError as error:
         line = str(error)
     except Exception as error:  # noqa: BLE001 - the hook's door: whatever it is, the operator reads one line
-        line = f"VE {veid}: internal error: {error!r}; run `vzhooks resync` and report this line"
+        line = f"VE {veid}: {lean.explained(error)}"
     log.say(f"{name}: {line}", log.ERROR)
     event.failed(line)
     return FAILED if name == "mount" and _may_be_assigned(paths, veid, conffile) else DONE
@@ -51,13 +58,19 @@ def _main(name: str, environ: Mapping[str, str]) -> int:
 def boot(paths: Paths) -> int:
     """Bring rules, tables and the node's ARP back before VEs start; an ini with an error must not hinder it."""
     event = events.Event("boot")
-    settings, warnings = ini.load_for_hook(paths)
-    report = reconcile.run(paths, settings, Request(wait_s=LOCK_WAIT_S))
-    for text in [*warnings, *(f.text for f in report.failures)]:
+    report = reconcile.run(paths, Request(door=HOOK, wait_s=LOCK_WAIT_S))
+    for text in [*report.warnings, *(f.text for f in report.failures)]:
         log.say(f"boot: {text}")
     event.done(report)
+    _say_hardened(report)
     follow.announce_moved(report)
     return FAILED if report.failures else DONE
+
+
+def _say_hardened(report: Report) -> None:
+    line = events.hardened(report)
+    if line:
+        log.say(line)
 
 
 def _may_be_assigned(paths: Paths, veid: str, conffile: str) -> bool:
@@ -72,10 +85,9 @@ def _may_be_assigned(paths: Paths, veid: str, conffile: str) -> bool:
 
 
 def _unmount(event: events.Event, paths: Paths) -> int:
-    settings, warnings = ini.load_for_hook(paths)
-    report = reconcile.run(paths, settings, Request(event=Event(event.name, event.ctid), wait_s=LOCK_WAIT_S))
-    for text in [*warnings, *(f.text for f in report.failures)]:
-        log.say(f"{event.name}: VE {event.ctid}: {text}")
+    report = reconcile.run(paths, Request(event=Event(event.name, event.ctid), door=HOOK, wait_s=LOCK_WAIT_S))
+    for text in [*report.warnings, *(f.text for f in report.failures)]:
+        log.say(f"{event.name}: VE {event.ctid}: {text}", ve=event.ctid)
     event.done(report, "gone")
     return DONE
 
@@ -89,42 +101,45 @@ def _mount(event: events.Event, conffile: str, paths: Paths) -> int:
         log.say(f"mount: VE {ctid}: {conffile or paths.conf_dir}: no config yet, so nothing to do", log.INFO,
                 quiet=True)
         return DONE
-    assigned, settings = may_have_uplink(config), Settings()
+    assigned = may_have_uplink(config)
     try:
-        settings, warnings = ini.load_for_hook(paths)
-        report = _reconcile(paths, settings, ctid, conffile)
+        report = _reconcile(paths, ctid, conffile)
     except VzhooksError as error:
         event.failed(str(error))
         return _end(ctid, [str(error)], assigned, False)
+    cut_off = events.cut_off(report, ctid)
     refusals, notes = _sorted(report, ctid)
-    for text in [*warnings, *notes]:
-        log.say(f"mount: VE {ctid}: {text}")
+    for text in [*report.warnings, *(n for n in notes if not cut_off or n not in cut_off)]:
+        log.say(f"mount: VE {ctid}: {text}", ve=ctid)
     shut = isinstance(config, VeConfig) and not any(f.opens for f in report.failures)
-    status = _end(ctid, refusals, assigned, shut and settings.on_error == "warn")
+    status = _end(ctid, refusals, assigned, shut and report.settings.on_error == "warn")
     if status:
-        _give_back(paths, settings, ctid)
+        _give_back(paths, event)
         event.failed(refusals[0], "refused")
         return status
+    if cut_off and not refusals:
+        log.say(f"mount: {cut_off}", ve=ctid)
     event.done(report, "unassigned")
+    _say_hardened(report)
     try:
-        _tell_neighbours(paths, settings, ctid, report)
+        _tell_neighbours(paths, ctid, report)
     except OSError as error:  # no process or socket to be had: no reason to refuse a VE whose way is right
-        log.say(f"mount: VE {ctid}: neighbours are not told ({error.strerror}); `vzhooks resync` when it runs")
+        log.say(f"mount: VE {ctid}: neighbours are not told ({error.strerror}); `vzhooks resync` when it runs", ve=ctid)
     return DONE
 
 
-def _tell_neighbours(paths: Paths, settings: Settings, ctid: str, report: Report) -> None:
+def _tell_neighbours(paths: Paths, ctid: str, report: Report) -> None:
     follow.announce_moved(report)
     # A closed node has a rule for each VE's device, and OpenVZ 9 makes that later.
-    closed = bool(settings.reserved) or settings.unassigned == "block"
+    closed = is_closed(report.settings)
     ways = (w for w in report.ways if w.ve.ctid == ctid and (w.uplink or closed))
     addresses = frozenset(a for w in ways for a in w.ve.addresses)
     if addresses:
         follow.after_mount(paths, ctid, addresses)
 
 
-def _reconcile(paths: Paths, settings: Settings, ctid: str, conffile: str) -> Report:
-    return reconcile.run(paths, settings, Request(event=Event("mount", ctid), conffile=conffile, wait_s=LOCK_WAIT_S))
+def _reconcile(paths: Paths, ctid: str, conffile: str) -> Report:
+    return reconcile.run(paths, Request(event=Event("mount", ctid), conffile=conffile, door=HOOK, wait_s=LOCK_WAIT_S))
 
 
 def _sorted(report: Report, ctid: str) -> tuple[list[str], list[str]]:
@@ -139,13 +154,13 @@ def _end(ctid: str, refusals: list[str], assigned: bool, warn: bool) -> int:
     refuse = bool(refusals) and assigned and not warn
     for text in refusals:
         verdict = "start refused" if refuse else "goes on, cut off where needed" if assigned else "not hindered"
-        log.say(f"mount: VE {ctid}: {verdict}: {text}", log.ERROR if refuse else log.WARNING)
+        log.say(f"mount: VE {ctid}: {verdict}: {text}", log.ERROR if refuse else log.WARNING, ve=ctid)
     return FAILED if refuse else DONE
 
 
-def _give_back(paths: Paths, settings: Settings, ctid: str) -> None:
+def _give_back(paths: Paths, event: events.Event) -> None:
     """Remove what a refused start left: vzctl runs no unmount hooks then (lib/fs.c)."""
     try:
-        reconcile.run(paths, settings, Request(event=Event("refused", ctid), wait_s=LOCK_WAIT_S))
+        reconcile.run(paths, Request(event=Event("refused", event.ctid), door=HOOK, wait_s=wait_s(event.start)))
     except VzhooksError as error:
-        log.say(f"mount: VE {ctid}: {error}")
+        log.say(f"mount: VE {event.ctid}: {error}", ve=event.ctid)

@@ -9,16 +9,18 @@ address is published. The config is saved after it, so that what comes is known 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-from vzhooks import follow, host, ini, interrupt, log, reconcile, records
+from vzhooks import follow, host, interrupt, lean, log, reconcile, records
 from vzhooks.census import may_have_uplink
-from vzhooks.errors import DONE, FAILED, VzhooksError
-from vzhooks.hook import LOCK_WAIT_S
+from vzhooks.errors import DONE, FAILED, KernelError, VzhooksError
+from vzhooks.hook import LOCK_WAIT_S, wait_s
 from vzhooks.host import Paths
-from vzhooks.reconcile import Report, Request
 from vzhooks.records import Expected, Record
+from vzhooks.request import HOOK, Report, Request
+from vzhooks.settings import DEVICE
 from vzhooks.vzconf import VeConfig, addresses_in
 
 
@@ -40,11 +42,13 @@ def _main(environ: Mapping[str, str]) -> int:
         ctid = host.check_ctid(veid)
         added, record = addresses_in(environ.get("IP_ADD", "").split()), _record(paths, ctid)
         uplink = _uplink(paths, ctid, record)
+        if environ.get("VE_STATE", "running") != "running":
+            return _made(paths, ctid, environ.get("HNAME", ""))
         return _close(paths, ctid, uplink, added)
     except VzhooksError as error:
         line = str(error)
     except Exception as error:  # noqa: BLE001 - the hook's door: whatever it is, the operator reads one line
-        line = f"internal error: {error!r}; run `vzhooks resync` and report this line"
+        line = lean.explained(error)
     log.say(f"address: VE {veid}: {'refused: ' if uplink else ''}{line}", log.ERROR)
     return FAILED if uplink else DONE
 
@@ -63,18 +67,30 @@ def _uplink(paths: Paths, ctid: str, record: Record | None) -> str:
     return config.uplink if isinstance(config, VeConfig) else "?" if may_have_uplink(config) else ""
 
 
+def _made(paths: Paths, ctid: str, device: str) -> int:
+    """Hold a device that vzctl is about to make for a VE that starts, by its name and before its first packet."""
+    if DEVICE.fullmatch(device):
+        report = reconcile.run(paths, Request(ctids=frozenset({ctid}), devices={ctid: device}, door=HOOK,
+                                              wait_s=LOCK_WAIT_S))
+        failed = [f.text for f in report.failures if f.opens]
+        if failed:
+            raise KernelError("; ".join(failed))
+    return DONE
+
+
 def _close(paths: Paths, ctid: str, uplink: str, added: tuple[str, ...]) -> int:
-    settings, warnings = ini.load_for_hook(paths)
-    request = Request(ctids=frozenset({ctid}), expect={ctid: Expected(None, added)}, wait_s=LOCK_WAIT_S)
-    report = reconcile.run(paths, settings, request)
+    start = time.monotonic()
+    request = Request(ctids=frozenset({ctid}), expect={ctid: Expected(None, added)}, door=HOOK, wait_s=LOCK_WAIT_S)
+    report = reconcile.run(paths, request)
     before = report.known.get(ctid)
     # What the wrapper of vzctl expects as well is its own to end.
     ours = frozenset(added).difference(before.expected.addresses if before and before.expected else ())
     refusals = _refusals(report, ctid, added) if uplink and added else []
-    for text in [*warnings, *refusals]:
-        log.say(f"address: VE {ctid}: {text}", log.ERROR if refusals else log.WARNING)
+    for text in [*report.warnings, *refusals]:
+        log.say(f"address: VE {ctid}: {text}", log.ERROR if refusals else log.WARNING, ve=ctid)
     if refusals:
-        reconcile.run(paths, settings, Request(ctids=frozenset({ctid}), expect={ctid: ours}, wait_s=LOCK_WAIT_S))
+        reconcile.run(paths, Request(ctids=frozenset({ctid}), expect={ctid: ours}, door=HOOK,
+                                     wait_s=wait_s(start)))
         return FAILED
     follow.after_change(paths, ctid, frozenset(added), ours)
     return DONE
@@ -82,7 +98,7 @@ def _close(paths: Paths, ctid: str, uplink: str, added: tuple[str, ...]) -> int:
 
 def _refusals(report: Report, ctid: str, added: tuple[str, ...]) -> list[str]:
     """Return why addresses cannot be published: each must have the VE's uplink now, or no way at all."""
-    ours = [p.text for p in report.problems if p.refuses and p.ctid == ctid]
+    ours = [p.text for p in report.problems if p.refuses and p.ctid == ctid and p.address in ("", *added)]
     owners = {a: w.ve.ctid for w in report.ways for a in w.ve.addresses}
     others = [f"{a} is of VE {owners[a]}, which runs or is mounted; take it from that one first"
               for a in added if owners.get(a, ctid) != ctid]
