@@ -15,12 +15,12 @@ from vzhooks.confedit import with_uplink
 from vzhooks.errors import HostError, InputError, UsageError
 from vzhooks.host import Paths
 from vzhooks.model import Problem
-from vzhooks.reconcile import Report, Request
 from vzhooks.records import content
-from vzhooks.settings import Settings
-from vzhooks.uplinks import Way
+from vzhooks.request import Report, Request
 from vzhooks.vzconf import VeConfig, shown
+from vzhooks.words import counted
 
+BRACES = re.compile(r"\{([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})\}")
 NAME = re.compile(r"(?![-\s])[^/]{1,64}(?<!\s)")
 
 
@@ -54,6 +54,14 @@ class Assigned:
             return f"VE {self.ctid} does not run and --save was not given, so nothing was changed"
         return "" if self.saved else f"not saved; VE {self.ctid} has its old uplink again after its next stop"
 
+    def told(self, name: str, ms: int) -> str:
+        """Return the line that says what was done."""
+        ve = f"VE {self.ctid}: uplink {name}"
+        if not self.runs:
+            return self.remark or f"{ve} saved; it does not run and has it from its next start"
+        changes = counted(len(self.report.ops), "change")
+        return f"{ve}, {changes} made in {ms} ms; {self.remark or 'saved'}"
+
 
 def find_all(paths: Paths, given: Iterable[str]) -> list[str]:
     """Return the ids of VEs given by id or by name, once each; raises as `find`, UsageError before all else."""
@@ -62,7 +70,8 @@ def find_all(paths: Paths, given: Iterable[str]) -> list[str]:
 
 
 def _check(given: str) -> str:
-    """Refuse what can be neither an id nor a name."""
+    """Refuse what can be neither an id nor a name; return it without the braces that a UUID may have."""
+    given = BRACES.sub(r"\1", given)
     is_id = host.CTID.fullmatch(given) and given != "0"
     if not is_id and (given.isdecimal() or not NAME.fullmatch(given) or not given.isprintable()):
         raise UsageError(f"{shown(given)} is no VE's id or name; give its number, UUID or name as `vzlist` shows it")
@@ -72,10 +81,10 @@ def _check(given: str) -> str:
 def find(paths: Paths, given: str) -> str:
     """Return the id of the VE given by id or by name.
 
-    A number may have leading zeros, as vzctl takes it. Raises UsageError for what is neither, InputError
-    where there is none, or more than one of that name.
+    A number may have leading zeros, and a UUID braces, as vzctl takes them. Raises UsageError for what is
+    neither, InputError where there is none, or more than one of that name.
     """
-    _check(given)
+    given = _check(given)
     host.require_root()
     for ctid in (given, given.lstrip("0") if given.isdecimal() else ""):
         if host.CTID.fullmatch(ctid) and os.path.exists(os.path.join(paths.conf_dir, f"{ctid}.conf")):
@@ -88,42 +97,45 @@ def find(paths: Paths, given: str) -> str:
     return named[0]
 
 
-def check(paths: Paths, settings: Settings, given: str, name: str) -> tuple[str, bool]:
+def check(paths: Paths, given: str, name: str) -> tuple[str, bool]:
     """Return the id of a VE that may be given the uplink `name`, and whether it runs; change nothing.
 
     Raises InputError for a VE or an uplink that there is not.
     """
-    config, way = _look(paths, settings, given, name)
-    return config.ctid, bool(way)
+    config, runs, _ = _look(paths, given, name)
+    return config.ctid, runs
 
 
-def _look(paths: Paths, settings: Settings, given: str, name: str) -> tuple[VeConfig, Way | None]:
-    """Return the VE's config, and its way while it runs; raises as `check`.
-    """
+def _look(paths: Paths, given: str, name: str) -> tuple[VeConfig, bool, str]:
+    """Return the VE's config, whether it runs, and the uplink it has; raises as `check`."""
     ctid = find(paths, given)
     config = host.read_config(paths, ctid)
     if isinstance(config, Problem):
         raise InputError(config.text)
-    before = reconcile.run(paths, settings, Request(ctids=frozenset({ctid}), dry_run=True))
+    before = reconcile.run(paths, Request(ctids=frozenset({ctid}), assign={ctid: name}, dry_run=True))
     if name:
-        uplinks.resolve(name, settings, before.facts.nics)
-    return config, next((w for w in before.ways if w.ve.ctid == ctid), None)
+        uplinks.resolve(name, before.settings, before.facts.nics)
+    runs = any(w.ve.ctid == ctid for w in before.ways)
+    return config, runs, before.known[ctid].uplink if runs and ctid in before.known else config.uplink
 
 
-def assign(paths: Paths, settings: Settings, given: str, name: str, save: bool, watch: Watch | None = None) -> Assigned:
+def assign(paths: Paths, given: str, name: str, save: bool, watch: Watch | None = None) -> Assigned:
     """Give a VE the uplink `name`, "" for none.
 
     Raises InputError for a VE or an uplink that there is not, LockBusy, HostError where the config
     cannot be written: nothing is changed then.
     """
-    config, way = _look(paths, settings, given, name)
+    config, runs, former = _look(paths, given, name)
     ctid, watch = config.ctid, watch or Watch()
     report = Report()
     with _saved(paths, config, name, watch) if save else nullcontext():
-        if way:
-            request = Request(ctids=frozenset({ctid}), assign={ctid: name}, watch=watch)
-            report = reconcile.run(paths, settings, request)
-    return Assigned(ctid, bool(way), save, report, way.ve.uplink if way else config.uplink)
+        if runs:
+            report = reconcile.run(paths, Request(ctids=frozenset({ctid}), assign={ctid: name}, watch=watch))
+            if report.refused:
+                raise HostError(f"VE {ctid}: {report.refused}, so nothing was changed; `vzhooks doctor` tells more")
+    if runs and save:
+        reconcile.forget_override(paths, ctid)
+    return Assigned(ctid, runs, save, report, former)
 
 
 @contextmanager

@@ -8,18 +8,16 @@ publish are closed before it does.
 
 from __future__ import annotations
 
-import re
 import signal
 
-from vzhooks import assign, follow, ini, log, reconcile, spawn, wrapper
+from vzhooks import assign, events, follow, log, reconcile, spawn, wrapper
 from vzhooks.assign import Assigned
 from vzhooks.census import Asked as Expectation
 from vzhooks.errors import DONE, FAILED, HostError, InputError, SettingsError, VzhooksError
 from vzhooks.events import Event
 from vzhooks.host import Paths
-from vzhooks.reconcile import Request
 from vzhooks.records import Expected
-from vzhooks.settings import Settings
+from vzhooks.request import Request
 from vzhooks.vzconf import addresses_in
 from vzhooks.wrapper import Asked
 
@@ -57,9 +55,8 @@ class _Job:
         self.paths, self.real, self.asked = Paths(), real, asked
         self.name = "" if asked.uplink == "none" else asked.uplink
         self.event = Event("set", asked.ve)
-        self.settings: Settings = ini.load(self.paths)
-        self.ctid, runs = assign.check(self.paths, self.settings, asked.ve, self.name)
-        self.coming = addresses_in(re.split(r"[\s,]+", " ".join(asked.adds))) if runs else ()
+        self.ctid, runs = assign.check(self.paths, asked.ve, self.name)
+        self.coming = addresses_in(asked.adds) if runs else ()
 
     def hand_over(self, mask: frozenset[int]) -> int:
         """Run the real vzctl with what is its own; return its wait status."""
@@ -78,7 +75,7 @@ class _Job:
     def assign(self) -> Assigned:
         """Do our own part; say how to make up for it where vzctl's is done and ours cannot be."""
         try:
-            return assign.assign(self.paths, self.settings, self.ctid, self.name, self.asked.save)
+            return assign.assign(self.paths, self.ctid, self.name, self.asked.save)
         except VzhooksError as error:
             if not self.asked.alone:
                 left = f"vzhooks set {self.ctid} --uplink {self.asked.uplink}{' --save' * self.asked.save}"
@@ -94,7 +91,9 @@ class _Job:
         self.event.ctid = done.ctid
         self.event.done(done.report, "stopped", to=self.asked.uplink, saved=done.saved)
         lines = [f"VE {p.ctid}: {p.text}" if p.ctid else p.text for p in done.problems]
-        for line in [*lines, *(f.text for f in done.report.failures), *filter(None, [done.remark])]:
+        end = done.remark if done.failed or self.asked.quiet else done.told(self.asked.uplink, self.event.ms)
+        failures = (f.text for f in done.report.failures)
+        for line in filter(None, [*lines, *failures, events.hardened(done.report), end]):
             _say(line)
         follow.announce_moved(done.report)
         if self.coming:
@@ -120,7 +119,7 @@ class _Job:
 
     def _expect(self, expected: Expectation):
         request = Request(ctids=frozenset({self.ctid}), expect={self.ctid: expected})
-        return reconcile.run(self.paths, self.settings, request).failures
+        return reconcile.run(self.paths, request).failures
 
 
 def _say(line: str) -> None:

@@ -16,6 +16,7 @@ from itertools import islice
 from vzhooks.errors import UsageError
 
 OURS = "uplink"
+NEEDS_NAME = "--uplink needs the name of an uplink, or none"
 
 _FLAGS_BOTH = "offline reset_ub save skip_arpdetect"
 _FLAGS4 = "force offline-resize"
@@ -61,7 +62,7 @@ class Asked:
     """Hold what a `vzctl set` with our option asks for.
 
     ve: as typed; rest: all words but ours, as they stood; alone: nothing is left for the real vzctl
-    but --save; adds: values of --ipadd.
+    but --save; adds: values of --ipadd; quiet: vzctl is to say errors only.
     """
 
     ve: str
@@ -70,6 +71,7 @@ class Asked:
     save: bool
     alone: bool
     adds: tuple[str, ...]
+    quiet: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ def split(argv: Sequence[str]) -> Asked | None:
     ours = [g for g in groups if OURS in g.names]
     if not ours:
         return None
-    if not all(g.value for g in ours):
-        raise UsageError("--uplink needs the name of an uplink, or none; nothing was changed")
+    if not all(g.value and not g.value.startswith("-") for g in ours):
+        raise UsageError(f"{NEEDS_NAME}; nothing was changed")
     left = [g for g in groups if g not in ours]
     return Asked(
         ve=argv[at + 1],
@@ -103,6 +105,7 @@ def split(argv: Sequence[str]) -> Asked | None:
         save=any(_is_save(g) for g in left),
         alone=all(_is_save(g) or g.words == ("--",) for g in left),
         adds=tuple(g.value for g in left if g.value and g.names and g.names <= {"ip", "ipadd"}),
+        quiet=any(word.startswith("--quiet") for word in argv[:at]),
     )
 
 

@@ -28,7 +28,8 @@ def words(line):
     ("set 101 --description=x --uplink eth3", "eth3", "set 101 --description=x"),
     ("set 101 -p 5 -hn 6 --uplink eth3", "eth3", "set 101 -p 5 -hn 6"),
     ("set 101 -p --uplink -n5 --uplink eth3", "eth3", "set 101 -p --uplink -n5"),
-    ("set 101 --uplink --save", "--save", "set 101"),
+    ("set {6d1b2c3d-0000-4000-8000-00000000abcd} --uplink eth3", "eth3",
+     "set {6d1b2c3d-0000-4000-8000-00000000abcd}"),
     ("set 101 --uplink eth3 -- --uplink x", "eth3", "set 101 -- --uplink x"),
     ("set 101 stray --uplink eth3 - x", "eth3", "set 101 stray - x"),
     ("set 101 --not-known --uplink eth3", "eth3", "set 101 --not-known"),
@@ -51,7 +52,8 @@ def test_other_lines_are_not_ours(line):
     assert split(words(line)) is None
 
 
-@pytest.mark.parametrize("line", ["set 101 --uplink", "set 101 --uplink=", "set 101 --uplink eth3 --save --uplink"])
+@pytest.mark.parametrize("line", ["set 101 --uplink", "set 101 --uplink=", "set 101 --uplink eth3 --save --uplink",
+                                  "set 101 --uplink --save", "set 101 --uplink --ram 1G", "set 101 --uplink --"])
 def test_a_missing_name_is_an_error(line):
     with pytest.raises(UsageError, match="--uplink needs the name of an uplink"):
         split(words(line))
@@ -70,6 +72,14 @@ def test_an_empty_name_is_no_way_to_unassign():
 def test_what_is_left_for_vzctl(rest, alone, save):
     asked = split(["set", "101", "--uplink", "eth3", *words(rest)])
     assert (asked.alone, asked.save) == (alone, save)
+
+
+@pytest.mark.parametrize(("line", "quiet"), [
+    ("set 101 --uplink eth3", False), ("--quiet set 101 --uplink eth3", True),
+    ("--verbose set 101 --uplink eth3", False),
+])
+def test_who_wants_errors_only_is_told(line, quiet):
+    assert split(words(line)).quiet is quiet
 
 
 def test_addresses_to_be_added_are_told():
