@@ -9,27 +9,31 @@ appended to rt_tables itself: since 6.5 such a file in /etc hides the whole one 
 from __future__ import annotations
 
 import os
-import shutil
+import sys
+import sysconfig
 from collections.abc import Collection, Iterator
 
-from vzhooks import __version__, chain, completion, ini, manual, outline, reconcile, records, shim, tables
+from vzhooks import __version__, chain, completion, follow, manual, outline, reconcile, records, shim, tables, trust
 from vzhooks.apply import Watch
-from vzhooks.errors import HostError, SettingsError, UsageError
+from vzhooks.disk import Disk, Pretend
+from vzhooks.errors import HostError, UsageError
 from vzhooks.harden import OFF
 from vzhooks.host import Paths
 from vzhooks.manifest import Manifest
 from vzhooks.model import PROTOCOL
-from vzhooks.reconcile import Request
-from vzhooks.settings import Settings
+from vzhooks.request import LEAVE, Request
+
+USUAL_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+WHAT = "rules, routes, guard entries and settings"
 
 
-def install(paths: Paths, python: str, wrapper: bool = False) -> Iterator[str]:
+def install(paths: Paths, python: str, wrapper: bool = False, dry: bool = False) -> Iterator[str]:
     """Put our files in place, and the hook scripts last; yield a line for each change.
 
-    wrapper: the one of vzctl as well; one that is there already is kept up to date in any case.
-    Below a root (for packagers) it asks nothing of this machine. Over an older version it refreshes
-    what that one put. Raises HostError where a file cannot be written or somebody's file is in the way,
-    KernelError where this kernel or its nft(8) is too old.
+    wrapper: the one of vzctl as well; one that is there already is kept up to date in any case. dry: only
+    say so. Below a root (for packagers) it asks nothing of this machine. Over an older version it refreshes
+    what that one put. Raises HostError where a file cannot be written, somebody's file is in the way or
+    others than root could change what runs, KernelError where this kernel or its nft(8) is too old.
     """
     if not paths.root and not os.path.isdir(paths.conf_dir):
         raise HostError(f"{paths.conf_dir}: not there; is vzctl installed on this node?")
@@ -37,9 +41,10 @@ def install(paths: Paths, python: str, wrapper: bool = False) -> Iterator[str]:
         raise UsageError(f"{python!r} cannot be the interpreter; give its absolute path by --python")
     if not paths.root:
         reconcile.require_support()
+        _require_trust(python)
     lines: list[str] = []
     try:
-        for line in _install(paths, python, wrapper):
+        for line in _install(paths, python, wrapper, Pretend() if dry else Disk()):
             lines.append(line)
             yield line
     except OSError as error:
@@ -47,24 +52,42 @@ def install(paths: Paths, python: str, wrapper: bool = False) -> Iterator[str]:
     yield from () if paths.root else _hints(paths, lines)
 
 
-def _install(paths: Paths, python: str, wrapper: bool) -> Iterator[str]:
+def _require_trust(python: str) -> None:
+    faults = trust.untrusted(trust.executed(python), above=False)
+    if faults:
+        more = f", and {len(faults) - 1} more such" if faults[1:] else ""
+        raise HostError(f"{faults[0]}{more}; root would run what others put there: install vzhooks where only "
+                        "root can write, such as /opt/vzhooks, and give this command from there")
+
+
+def _install(paths: Paths, python: str, wrapper: bool, disk: Disk) -> Iterator[str]:
     shim_text = _shim(paths, python, wrapper)
-    made, files = Manifest(paths), _files(paths, python)
+    made, files, links = Manifest(paths, disk), _files(paths, python), _links(paths, python)
     scripts = {path: _script(os.path.basename(path), python) for path in chain.names(paths)}
     # `vzhooks harden` writes to sysctl.d later, which is then known as ours where it was missing.
     folders = [os.path.dirname(path) for path in (*scripts, *([] if paths.root else [paths.sysctl_d]))]
     wrappers = [paths.wrapper] if shim_text else []
-    made.claim([*files, paths.boot_want, *wrappers], folders, wrappers)
+    made.claim([*files, *links, *wrappers], folders, wrappers)
     for path, data in files.items():
         yield from made.write(path, data)
-    yield from made.link(paths.boot_want, "../vzhooks-boot.service")
+    for path, target in links.items():
+        yield from made.link(path, target)
     for path in wrappers:
         yield from made.write(path, shim_text, 0o755)
     for folder in folders:
         made.folder(folder)
     for path, script in scripts.items():
-        yield from chain.put(path, script)
+        yield from chain.put(path, script, disk)
     yield from made.drop(paths.all())
+
+
+def _links(paths: Paths, python: str) -> dict[str, str]:
+    """Return our symbolic links: systemd's, and the command's where its directory is on nobody's PATH."""
+    here = os.path.realpath(python) == os.path.realpath(sys.executable)
+    folder = sysconfig.get_path("scripts") if here and not paths.root else os.path.dirname(python)
+    command = os.path.join(folder, "vzhooks")
+    wanted = folder not in USUAL_PATH and (paths.root or os.access(command, os.X_OK))
+    return {paths.boot_want: "../vzhooks-boot.service", **({paths.command: command} if wanted else {})}
 
 
 def _shim(paths: Paths, python: str, asked: bool) -> bytes:
@@ -115,55 +138,62 @@ def _hints(paths: Paths, lines: Collection[str]) -> Iterator[str]:
         yield "now run: systemctl restart systemd-networkd && vzhooks resync"
 
 
-def uninstall(paths: Paths, force: bool, watch: Watch | None = None) -> Iterator[str]:
-    """Remove all we put and all our state in the kernel; yield a line for each change.
+def next_steps(paths: Paths) -> list[str]:
+    """Return what to do after the first install, and what to know."""
+    lines = [f"warning: {fault}, who can so change what root runs" for fault in trust.untrusted(trust.executed())]
+    return [*lines, "nothing leaves by another NIC yet; `vzhooks doctor` tells what would break this node",
+            "a VE gets its way out by `vzhooks set VE --uplink NIC --save`; `man vzhooks` tells the rest"]
+
+
+def uninstall(paths: Paths, force: bool, watch: Watch | None = None, dry: bool = False) -> Iterator[str]:
+    """Remove all we put and all our state in the kernel; yield a line for each change. dry: only say so.
 
     Raises HostError, nothing being changed, while VEs with an uplink run and `force` is not given.
     """
-    made, notes = Manifest(paths), _notes(paths)
+    disk = Pretend() if dry else Disk()
+    made, notes = Manifest(paths, disk), _notes(paths)
     if not paths.root:
         _refuse_while_needed(paths, force)
     try:
         for path in chain.names(paths):
-            yield from chain.take_away(path)
+            yield from chain.take_away(path, disk)
         if not paths.root:
-            yield from _empty_kernel(paths, watch or Watch())
+            yield from _empty_kernel(paths, watch or Watch(), dry)
         made.judge(paths.wrapper, shim.wants(paths, False))
+        replaced = os.path.lexists(paths.command) and not os.path.islink(paths.command)
+        made.judge(paths.command, made.is_ours(paths.command) and not replaced)
         yield from made.remove()
         for folder, held in notes.items():
-            shutil.rmtree(folder, ignore_errors=True)
+            disk.rmtree(folder)
             yield from [f"removed {folder}"] if held else []
     except OSError as error:
         raise HostError(f"{error.filename}: {error.strerror}; mend that, and uninstall as root") from None
-
-
-def _settings(paths: Paths) -> Settings:
-    try:
-        return ini.load_for_hook(paths)[0]
-    except SettingsError:
-        return Settings()
 
 
 def _refuse_while_needed(paths: Paths, force: bool) -> None:
     if not os.path.isdir(paths.conf_dir):  # without vzctl no VE runs
         return
     # With --force as well: what cannot be read now cannot be removed, and the hooks must not go alone.
-    report = reconcile.run(paths, _settings(paths), Request(dry_run=True))
+    report = reconcile.run(paths, Request(dry_run=True, door=LEAVE))
     # An address that vzctl was about to give keeps a VE among the ways for a while after its stop.
     over = {c for c, record in records.load_ves(paths.ves).items() if record.phase == records.STOPPING}
     running = [w.ve.ctid for w in report.ways if (w.ve.uplink or w.uplink)
-               and (w.ve.ctid not in over or report.facts.local.intersection(w.ve.addresses))]
+               and (w.ve.ctid not in over or set(report.facts.local).intersection(w.ve.addresses))]
     if running and not force:
         raise HostError(f"VEs with an uplink run ({', '.join(running)}) and would fall to main's routes; "
                         "stop them, or give --force")
 
 
-def _empty_kernel(paths: Paths, watch: Watch) -> Iterator[str]:
-    report = reconcile.run(paths, _settings(paths), Request(empty=True, harden=OFF, watch=watch))
+def _empty_kernel(paths: Paths, watch: Watch, dry: bool) -> Iterator[str]:
+    report = reconcile.run(paths, Request(dry_run=dry, empty=True, harden=OFF, watch=watch, door=LEAVE))
+    yield from map(str, report.moves)
+    if not dry:
+        follow.announce_moved(report)
     if report.failures:
         raise HostError("; ".join(f.text for f in report.failures))
-    if report.ops:
-        yield f"removed {len(report.ops)} rules, routes, guard entries and settings"
+    count = len(report.ops)
+    if count:
+        yield f"removed {count} {'rule, route, guard entry or setting' if count == 1 else WHAT}"
 
 
 def _notes(paths: Paths) -> dict[str, bool]:

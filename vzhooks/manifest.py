@@ -11,16 +11,17 @@ import os
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 
+from vzhooks.disk import Disk
 from vzhooks.errors import HostError
 from vzhooks.host import Paths
-from vzhooks.records import NEW, content, replace
+from vzhooks.records import NEW, content
 
 
 class Manifest:
     """Hold what we made on a node, or below the root of `paths`."""
 
-    def __init__(self, paths: Paths) -> None:
-        self.root, self.path = paths.root, paths.manifest
+    def __init__(self, paths: Paths, disk: Disk) -> None:
+        self.root, self.path, self.disk = paths.root, paths.manifest, disk
         try:
             with open(self.path, encoding="utf-8") as file:
                 self.made = [os.fspath(path) for path in _a_list(json.load(file))]
@@ -53,28 +54,31 @@ class Manifest:
 
     def write(self, path: str, data: bytes, mode: int = 0o644) -> Iterator[str]:
         """Put a file of ours, unless a stranger's stands there."""
-        if not self._is_ours(path):
+        if not self.is_ours(path):
             if not os.path.isfile(path) or content(path) != data:
                 yield f"left {path}: it was there before"
         elif os.path.islink(path) or not os.path.exists(path) or content(path) != data:
             self.folder(os.path.dirname(path))
-            replace(path, data, mode)
+            self.disk.put(path, data, mode)
             yield f"put {path}"
 
     def link(self, path: str, target: str) -> Iterator[str]:
-        """Put a symbolic link, unless something stands there."""
-        if not os.path.lexists(path):
+        """Put a symbolic link, unless something of a stranger's stands there."""
+        there = os.readlink(path) if os.path.islink(path) else ""
+        if os.path.lexists(path) and not (self.is_ours(path) and there):
+            if os.path.realpath(path) != os.path.realpath(os.path.join(os.path.dirname(path), target)):
+                yield f"left {path}: it was there before"
+        elif there != target:
             self.folder(os.path.dirname(path))
-            os.symlink(target, path)
+            self.disk.symlink(target, path)
             yield f"put {path}"
 
     def folder(self, path: str, mode: int = 0o755) -> None:
         """Make a directory and those above it; modes are exact, whatever the umask."""
-        if self.root:
-            os.makedirs(self.root, exist_ok=True)
+        if self.root and not os.path.isdir(self.root):
+            self.disk.makedirs(self.root)
         for folder in self._missing(path):
-            os.mkdir(folder, 0o700)
-            os.chmod(folder, mode if folder == path else 0o755)
+            self.disk.mkdir(folder, mode if folder == path else 0o755)
 
     def _missing(self, folder: str) -> list[str]:
         """Return a directory and those above it, below the root, that are not there; the highest first."""
@@ -84,7 +88,8 @@ class Manifest:
             folder = os.path.dirname(folder)
         return missing
 
-    def _is_ours(self, path: str) -> bool:
+    def is_ours(self, path: str) -> bool:
+        """Tell whether a file is noted as one that we made."""
         return path[len(self.root):] in self.made
 
     def drop(self, known: Collection[str]) -> Iterator[str]:
@@ -92,22 +97,23 @@ class Manifest:
         old = [p for p in self.made if self.root + p not in known and not os.path.isdir(self.root + p)]
         for path in old:
             with suppress(FileNotFoundError):
-                os.unlink(self.root + path)
+                self.disk.unlink(self.root + path)
                 yield f"removed {self.root + path}: of an older version"
         if old:
             self.made = [p for p in self.made if p not in old]
             self._save()
 
     def _save(self) -> None:
-        replace(self.path, json.dumps(self.made, indent=1) + "\n", 0o600)
+        self.disk.put(self.path, json.dumps(self.made, indent=1) + "\n", 0o600)
 
     def remove(self) -> Iterator[str]:
         """Remove what was made, the last first; a directory in use by others stays."""
         for path in (self.root + p for p in reversed(self.made)):
             with suppress(OSError):
-                os.unlink(path + NEW)  # of an install that was cut short
+                self.disk.unlink(path + NEW)  # of an install that was cut short
             try:
-                os.rmdir(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
+                folder = os.path.isdir(path) and not os.path.islink(path)
+                self.disk.rmdir(path) if folder else self.disk.unlink(path)
                 yield f"removed {path}"
             except FileNotFoundError:
                 continue
@@ -116,8 +122,8 @@ class Manifest:
                     yield f"left {path}: {error.strerror}"
         with suppress(OSError):  # of an install or an uninstall cut short when nothing was noted
             if os.path.exists(self.path + NEW):
-                os.unlink(self.path + NEW)
-            os.rmdir(os.path.dirname(self.path))
+                self.disk.unlink(self.path + NEW)
+            self.disk.rmdir(os.path.dirname(self.path))
 
 
 def _a_list(data: object) -> list:

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from vzhooks.errors import HostError
 from vzhooks.host import Paths
 from vzhooks.records import content
 
+FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""What an administrator's PATH holds; the one of a timer or a monitor that runs `doctor` may hold less."""
 MARK = b"# vzhooks vzctl wrapper"
 USUAL = "/usr/sbin/vzctl"
 """Where both generations put it; taken for granted where a package is built and no vzctl is there."""
@@ -70,8 +73,13 @@ def known(paths: Paths, search: str, asked: bool) -> str:
 
 def has_interpreter(path: str) -> bool:
     """Tell whether the python that a script of ours names is there."""
-    line = next((x for x in content(path).splitlines() if x.startswith(b"python=")), b"")
-    return os.access(os.fsdecode(line[len(b"python="):].strip(b"'").replace(b"'\\''", b"'")), os.X_OK)
+    return os.access(_named(path, b"python="), os.X_OK)
+
+
+def _named(path: str, key: bytes) -> str:
+    """Return the path that a script of ours names in its line of this key, "" for none."""
+    line = next((x for x in content(path).splitlines() if x.startswith(key)), b"")
+    return os.fsdecode(line[len(key):].strip(b"'").replace(b"'\\''", b"'"))
 
 
 def wrong(paths: Paths) -> dict[str, str]:
@@ -83,9 +91,16 @@ def wrong(paths: Paths) -> dict[str, str]:
         found = "is not executable, so nobody goes through it"
     elif not has_interpreter(path):
         found = "names a python that is gone, so `vzctl set --uplink` fails"
-    else:
-        try:
-            real(paths, os.environ.get("PATH", ""))
-        except HostError:
-            found = "finds no vzctl behind it, so every vzctl fails; install vzctl, or `vzhooks uninstall`"
+    elif not leads(path, paths, os.pathsep.join((os.environ.get("PATH", ""), FOLDERS))):
+        found = "finds no vzctl behind it, so every vzctl fails; install vzctl, or `vzhooks uninstall`"
     return {path: found} if found else {}
+
+
+def leads(path: str, paths: Paths, search: str) -> bool:
+    """Tell whether a wrapper of ours finds a vzctl: the one it names, else one on this search path."""
+    named = _named(path, b"real=")
+    if os.path.isfile(named) and os.access(named, os.X_OK) and not is_ours(named):
+        return True
+    with suppress(HostError):
+        return bool(real(paths, search))
+    return False

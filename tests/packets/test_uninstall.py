@@ -1,7 +1,5 @@
 """Uninstall gives the node back as it was found: every rule, route, entry, table, sysctl and file."""
 
-import os
-import signal
 import time
 
 import pytest
@@ -9,10 +7,8 @@ import pytest
 from tests.found import differs, everything, fresh
 from tests.lab import ExampleNode
 from tests.lab.node import CLIENT6
-from tests.packets.test_hook_scripts import AS_NOBODY, open_to_all
 from tests.site import VE101, VE102, Site
 from tests.told import one_line
-from vzhooks import cli, records
 
 VE101_6 = "fd00:18::101"
 INI = "[node]\nreserved = eth0\n\n[uplink:isp1]\ndevice = eth3\nbackup = isp2\n\n[uplink:isp2]\ndevice = eth4\n"
@@ -188,44 +184,6 @@ def test_hardening_a_node_without_sysctl_d_leaves_none(bare):
     assert differs(before, everything(bare)) == []
 
 
-def install_killed(files):
-    """Install, and die when that many files were put."""
-    real = records.os.replace
-
-    def replace(*args):
-        if not left:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left.pop()
-        return real(*args)
-    left = [None] * files
-    records.os.replace = replace
-    return cli.main(["install"])
-
-
-def test_an_install_killed_at_any_file_is_uninstalled_whole(bare):
-    before = everything(bare)
-    files, died = 0, True
-    while died:
-        try:
-            died = bare.node.hn.call(install_killed, files) is None
-        except ChildProcessError:
-            died = True
-        bare.vzhooks("uninstall")
-        assert differs(before, everything(bare)) == [], files
-        files += 1
-    assert files > 10
-
-
-def test_a_full_disk_is_told_in_one_line_and_changes_nothing(bare):
-    bare.hn("sh", "-c", "mkdir /var/lib/vzhooks && mount -t tmpfs -o size=16k,mode=700 none /var/lib/vzhooks")
-    bare.node.hn.run(["sh", "-c", "cat /dev/zero >/var/lib/vzhooks/fill"])
-    before = everything(bare)
-    one_line(bare.vzhooks("install", rc=1).stderr, "/var/lib/vzhooks/installed.json", "No space left", "mend that")
-    assert differs(before, everything(bare)) == []
-    bare.hn("rm", "/var/lib/vzhooks/fill")
-    bare.vzhooks("install")
-
-
 def test_a_disk_that_filled_up_since_does_not_hold_up_an_uninstall(bare):
     before = everything(bare)
     bare.hn("sh", "-c", "mkdir /var/lib/vzhooks && mount -t tmpfs -o size=64k,mode=700 none /var/lib/vzhooks")
@@ -238,32 +196,6 @@ def test_a_disk_that_filled_up_since_does_not_hold_up_an_uninstall(bare):
     bare.vzhooks("uninstall")
     bare.hn("sh", "-c", "umount /var/lib/vzhooks && rmdir /var/lib/vzhooks")
     assert differs(before, everything(bare)) == []
-
-
-def test_a_read_only_etc_is_told_in_one_line_and_mended_by_the_next(bare):
-    before = everything(bare)
-    bare.hn("mount", "-o", "remount,bind,ro", "/etc")
-    one_line(bare.vzhooks("install", rc=1).stderr, "/etc/", "Read-only file system", "mend that")
-    bare.hn("mount", "-o", "remount,bind,rw", "/etc")
-    bare.vzhooks("uninstall")
-    assert differs(before, everything(bare)) == []
-    bare.vzhooks("install")
-    assert bare.node.hn.exists("/etc/vz/vzhooks.ini.sample")
-
-
-def test_nobody_but_root_installs_or_changes_anything(bare):
-    before = everything(bare)
-    python = open_to_all(bare)
-    for command in ("install", "uninstall"):
-        done = bare.node.hn.run([*AS_NOBODY, python, "-I", "-m", "vzhooks", command])
-        assert (done.returncode, done.stdout) == (1, "")
-        one_line(done.stderr, f"vzhooks {command}: ", "root")
-    assert differs(before, everything(bare)) == []
-
-
-def test_a_node_without_vzctl_is_told_so(bare):
-    bare.hn("rm", "-r", "/etc/vz/conf")
-    one_line(bare.vzhooks("install", rc=1).stderr, "/etc/vz/conf: not there", "is vzctl installed on this node?")
 
 
 def test_vzctl_removed_before_vzhooks_does_not_hold_up_the_uninstall(bare):

@@ -1,47 +1,11 @@
 """Install adds to what stands there and uninstall gives exactly that back."""
 
-import json
 import os
-import signal
 
 import pytest
 
-from vzhooks import chain, install
+from tests.unit.installing import HOOKS, KEPT, own, put, take, tree
 from vzhooks.errors import HostError
-from vzhooks.host import Paths
-
-HOOKS = ("vps.mount", "vps.umount", "vps.postumount")
-
-
-@pytest.fixture
-def root(tmp_path):
-    (tmp_path / "etc/vz/conf").mkdir(parents=True)
-    (tmp_path / "etc/iproute2/rt_tables.d").mkdir(parents=True)
-    return tmp_path
-
-
-def tree(root):
-    """Return every file, link and directory with its mode and content."""
-    found = {}
-    for path in sorted(root.rglob("*")):
-        content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
-        found[str(path.relative_to(root))] = (path.lstat().st_mode, content)
-    return found
-
-
-def put(root, python="/opt/it's/python"):
-    return list(install.install(Paths(str(root)), python))
-
-
-def take(root):
-    return list(install.uninstall(Paths(str(root)), False))
-
-
-def own(root, name="vps.mount", text="#!/bin/sh\nexit 5\n", mode=0o750):
-    path = root / "etc/vz/conf" / name
-    path.write_text(text)
-    path.chmod(mode)
-    return path
 
 
 def test_a_second_install_changes_nothing(root):
@@ -107,9 +71,9 @@ def test_a_script_that_replaced_ours_stays_and_the_kept_one_is_named(root):
     own(root)
     put(root)
     own(root, text="#!/bin/sh\n# newer\n")
-    assert [line for line in take(root) if "vps.mount.before-vzhooks" in line and "replaced by somebody" in line]
+    assert [line for line in take(root) if KEPT in line and "replaced by somebody" in line]
     assert (root / "etc/vz/conf/vps.mount").read_text() == "#!/bin/sh\n# newer\n"
-    assert (root / "etc/vz/conf/vps.mount.before-vzhooks").read_text() == "#!/bin/sh\nexit 5\n"
+    assert (root / KEPT).read_text() == "#!/bin/sh\nexit 5\n"
 
 
 def test_a_directory_that_others_use_by_now_stays(root):
@@ -145,7 +109,7 @@ WRAPPER = "usr/local/sbin/vzctl"
 
 
 def put_wrapper(root, asked=True):
-    return list(install.install(Paths(str(root)), "/opt/it's/python", asked))
+    return put(root, wrapper=asked)
 
 
 def test_the_wrapper_is_put_when_asked_for_and_refreshed_after_that(root):
@@ -240,118 +204,66 @@ def test_what_a_package_put_already_is_not_ours(root):
     assert tree(root) == before
 
 
-# -- over an older version ------------------------------------------------------------------------------
+# -- the command on PATH --------------------------------------------------------------------------------
 
 
-def as_older_version(root):
-    """Make an installation look like one of another version, with a file that we do not have any more."""
-    manifest = root / "var/lib/vzhooks/installed.json"
-    (root / "etc/vz/old.conf").write_text("old\n")
-    manifest.write_text(json.dumps([*json.loads(manifest.read_text()), "/etc/vz/old.conf"]))
-    for name in HOOKS:
-        path = root / "etc/vz/conf" / name
-        path.write_text(path.read_text().replace("status", "state"))
-    (root / "usr/share/man/man8/vzhooks.8").write_text("old\n")
-    (root / "usr/share/man/man5/vzhooks.ini.5").unlink()
+COMMAND = "usr/local/sbin/vzhooks"
 
 
-def test_an_older_version_is_refreshed_in_place(root):
-    own(root)
+def test_the_command_beside_the_interpreter_is_linked_onto_path(root):
     before = tree(root)
-    put(root)
-    new = tree(root)
-    as_older_version(root)
-    lines = put(root)
-    assert f"removed {root}/etc/vz/old.conf: of an older version" in lines
-    assert not any("kept" in line for line in lines)
-    manifest = "var/lib/vzhooks/installed.json"
-    assert json.loads(tree(root)[manifest][1]) == json.loads(new[manifest][1])
-    assert tree(root) == new
-    take(root)
+    assert f"put {root}/{COMMAND}" in put(root)
+    assert os.readlink(root / COMMAND) == "/opt/it's/vzhooks"
+    assert put(root) == []
+    assert f"put {root}/{COMMAND}" in put(root, "/opt/new/python")
+    assert os.readlink(root / COMMAND) == "/opt/new/vzhooks"
+    assert f"removed {root}/{COMMAND}" in take(root)
     assert tree(root) == before
 
 
-def test_another_version_s_copy_of_our_script_is_not_chained(root):
-    put(root)
-    text = (root / "etc/vz/conf/vps.mount").read_text()
+@pytest.mark.parametrize("python", ["/usr/bin/python3", "/usr/local/bin/python3"])
+def test_a_command_that_is_on_path_already_is_not_linked(root, python):
+    put(root, python)
+    assert not (root / "usr/local").exists() or not os.path.lexists(root / COMMAND)
+
+
+@pytest.mark.parametrize("theirs", ["file", "link", "directory"])
+@pytest.mark.parametrize("since", [False, True], ids=["before", "since"])
+def test_a_vzhooks_of_others_on_path_stays(root, theirs, since):
+    if since:
+        put(root)
+        (root / COMMAND).unlink()
+    path = root / COMMAND
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if theirs == "link" and not since:
+        path.symlink_to("/opt/mine")
+    elif theirs == "directory":
+        path.mkdir()
+        (path / "mine").write_text("mine")
+    else:
+        path.write_text("#!/bin/sh\n# mine\n")
+    before = tree(path.parent)
+    assert f"left {path}: it was there before" in put(root)
+    assert tree(path.parent) == before
     take(root)
-    own(root, text=text.replace("status", "state"), mode=0o755)
-    put(root)
-    assert (root / "etc/vz/conf/vps.mount").read_text() == text
-    assert not (root / "etc/vz/conf/vps.mount.before-vzhooks").exists()
+    assert tree(path.parent) == before
 
 
-def test_a_script_that_only_mentions_us_is_an_administrator_s(root):
-    own(root, text="#!/bin/sh\n# see also:\n# vzhooks hook script for vzctl\n")
-    before = tree(root)
-    put(root)
-    assert (root / "etc/vz/conf/vps.mount.before-vzhooks").exists()
-    take(root)
-    assert tree(root) == before
+# -- a dry run ------------------------------------------------------------------------------------------
 
 
-def test_a_package_that_puts_the_kept_script_back_is_no_hindrance(root):
-    """Its upgrade overwrites ours with the very script that ours runs."""
+@pytest.mark.parametrize("more", [{}, {"wrapper": True}])
+def test_a_dry_run_says_what_the_real_one_does_and_changes_nothing(root, more):
     own(root)
-    before = tree(root)
-    put(root)
-    new = tree(root)
-    (root / "etc/vz/conf/vps.mount").unlink()
-    own(root)
-    assert "replaced by somebody" in chain.wrong(Paths(str(root)))[f"{root}/etc/vz/conf/vps.mount"]
-    put(root)
-    assert tree(root) == new
-    take(root)
-    assert tree(root) == before
-
-
-# -- cut short ------------------------------------------------------------------------------------------
-
-
-CHANGES = ("open", "replace", "mkdir", "symlink", "link", "unlink", "rmdir", "chmod", "fchmod")
-
-
-def dies(act, root, steps):
-    """Tell whether a process that is killed before its change number `steps` had still more to do."""
-    child = os.fork()
-    if not child:
-        left = [steps]
-
-        def limited(change):
-            def step(*args, **more):
-                if not left[0]:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                left[0] -= 1
-                return change(*args, **more)
-            return step
-        for name in CHANGES:
-            setattr(os, name, limited(getattr(os, name)))
-        act(root)
-        os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-
-
-@pytest.mark.parametrize("older", [False, True], ids=["fresh", "upgrade"])
-@pytest.mark.parametrize("act", [put, take])
-def test_a_crash_at_any_step_is_mended_by_the_next_install_or_uninstall(tmp_path, act, older):
-    """And at each of them vzctl finds a script under the name it calls, the administrator's or ours."""
-    steps, died, stride = 0, True, 1 if act is put and not older else 3
-    while died:
-        root = tmp_path / str(steps)
-        (root / "etc/vz/conf").mkdir(parents=True)
-        (root / "var/lib").mkdir(parents=True)
-        own(root)
+    (root / "etc/vz/conf/vps.umount").symlink_to("mine.sh")
+    for act, options in ((put, more), (take, {})):
         before = tree(root)
-        if older or act is take:
-            put(root)
-            as_older_version(root)
-        died = dies(act, root, steps)
-        text = (root / "etc/vz/conf/vps.mount").read_bytes()
-        assert text == b"#!/bin/sh\nexit 5\n" or (root / "etc/vz/conf/vps.mount.before-vzhooks").exists()
-        if steps % 2:
-            put(root)
-            assert put(root) == []
-        take(root)
-        assert tree(root) == before, steps
-        steps += stride
-    assert steps > 20
+        said = act(root, dry=True, **options)
+        assert tree(root) == before
+        assert said == act(root, **options) and len(said) > 10
+        assert act(root, dry=True, **options) == []
+
+
+def test_a_dry_run_names_the_root_that_is_not_there_and_makes_none(tmp_path):
+    said = put(tmp_path / "new", dry=True)
+    assert f"put {tmp_path}/new/etc/vz/conf/vps.mount" in said and list(tmp_path.iterdir()) == []

@@ -32,11 +32,12 @@ def test_wrappers_and_what_cannot_be_run_are_passed_by(tmp_path):
     assert shim.real(Paths(), search) == wanted
 
 
-def test_a_node_without_vzctl_is_refused_unless_the_wrapper_is_only_refreshed(tmp_path):
+def test_a_node_without_vzctl_is_refused_unless_the_wrapper_is_only_refreshed(tmp_path, monkeypatch):
+    monkeypatch.setattr(shim, "USUAL", str(tmp_path / "none/vzctl"))  # this machine may have one
     put(tmp_path / "vzctl", OURS)
     with pytest.raises(HostError, match="none on PATH.*install vzctl, or leave out --vzctl-wrapper"):
         shim.known(Paths(), str(tmp_path), True)
-    assert shim.known(Paths(), str(tmp_path), False) == "/usr/sbin/vzctl"
+    assert shim.known(Paths(), str(tmp_path), False) == shim.USUAL
 
 
 def test_a_package_is_built_for_the_usual_place(tmp_path):
@@ -56,3 +57,12 @@ def test_the_doctor_learns_what_is_wrong_with_the_wrapper(tmp_path, change, says
     path.chmod(0o755)
     change(path)
     assert [says in text for text in shim.wrong(paths).values()] == [True] * bool(says)
+
+
+def test_a_wrapper_leads_to_the_vzctl_it_names_whatever_the_path_of_the_doctor_s_caller(tmp_path):
+    wrapper, real = tmp_path / "w/vzctl", put(tmp_path / "real/vzctl")
+    put(wrapper, OURS)
+    for named, search, leads in ((real, "/nowhere", True), ("/gone", str(tmp_path / "real"), True),
+                                 ("/gone", str(tmp_path / "w"), False), (str(wrapper), "/nowhere", False)):
+        wrapper.write_bytes(shim.text(TEMPLATE, sys.executable, named))
+        assert shim.leads(str(wrapper), Paths(), search) is leads
