@@ -7,16 +7,28 @@ import argparse
 from typing import Any, NoReturn
 
 from vzhooks import __version__
-from vzhooks.errors import USAGE, UsageError
+from vzhooks.errors import BUSY, DONE, DRIFT, FAILED, USAGE, UsageError
+from vzhooks.wrapper import NEEDS_NAME
 
 VERBOSE = "say each change as it is made, as the ip(8), nft(8) or sysctl(8) command it equals"
 LOUD = {**dict.fromkeys(("resync", "set", "harden", "uninstall"), VERBOSE),
         "status": "also say each change that is due, as the command it equals"}
 
 
+STATUSES = {
+    str(DONE): "done", str(FAILED): "failed, or a VE is cut off", str(USAGE): "wrong usage",
+    str(DRIFT): "drift, findings, or changes due (also with --dry-run and --check)",
+    "21": "vzctl set --uplink: no such uplink or VE", str(BUSY): "another vzhooks or vzctl is at work",
+    "130, 143": "ended by Ctrl-C or SIGTERM",
+}
+"""What each exit status means, for help, man page and README."""
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say in one line what is wrong with the arguments."""
+        if message == "argument --uplink: expected one argument":  # argparse would not say of what
+            message = NEEDS_NAME
         self.exit(USAGE, f"{self.prog}: {UsageError(message)}; see `{self.prog} --help`\n")
 
 
@@ -30,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     top = _Parser(
         prog="vzhooks", description="Give every OpenVZ container its own uplink out of the node.",
-        epilog="exit status: 0 done, 1 failed, 2 usage, 3 drift, 75 another vzhooks is at work")
+        epilog="exit status: " + "; ".join(f"{status} {text}" for status, text in STATUSES.items()))
     top.add_argument("--version", action="version", version=f"vzhooks {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -48,6 +60,8 @@ def _everyday(commands: Any) -> None:
     resync = commands.add_parser("resync", help="make the kernel what it should be, for the node or the VEs named")
     resync.add_argument("ctids", nargs="*", metavar="CTID", help="a VE's number, UUID or name; none: the whole node")
     resync.add_argument("--dry-run", action="store_true", help="print the changes and make none")
+    resync.add_argument("--force", action="store_true",
+                        help="apply an ini with errors, and let live VEs lose their way")
 
     assign = commands.add_parser("set", help="give a VE another uplink, at once and, with --save, for good")
     assign.add_argument("ctid", metavar="CTID", help="a VE's number, UUID or name")
@@ -80,11 +94,13 @@ def _of_the_node(commands: Any) -> None:
     install = commands.add_parser("install", help="put the hook scripts where vzctl looks")
     install.add_argument("--vzctl-wrapper", action="store_true",
                          help="also put a wrapper of vzctl, so that `vzctl set` takes --uplink")
+    install.add_argument("--dry-run", action="store_true", help="say what it would put, and change nothing")
     install.add_argument("--destdir", default="", metavar="D", help="install below this directory, for packagers")
     install.add_argument("--python", default="", metavar="PATH", help="the python that will run it; default: this one")
 
     uninstall = commands.add_parser("uninstall", help="give back the state found before install")
     uninstall.add_argument("--force", action="store_true", help="even while VEs with an uplink run: they fall to main")
+    uninstall.add_argument("--dry-run", action="store_true", help="say what it would remove, and change nothing")
     uninstall.add_argument("--destdir", default="", metavar="D", help="uninstall from below this directory")
 
     hook = commands.add_parser("hook", help="what the hook scripts call")

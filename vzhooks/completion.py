@@ -12,15 +12,14 @@ from vzhooks.outline import Argument, Command, Outline
 # No single quotes in these: each stands within a pair of them. Nothing is said where there is no such file.
 _VES = r'ls /etc/vz/conf 2>/dev/null | sed -nE "/^0\.conf$/d; s/^([A-Za-z0-9][A-Za-z0-9-]*)\.conf$/\1/p"'
 LISTS = {
-    "ves": _VES,
     "ves_and_names": _VES + r"""; find /etc/vz/conf -name "*.conf" -exec"""
                      r""" sed -nE "s/^[[:space:]]*NAME=[\"\x27]?([^\"\x27]+).*$/\1/p" "{}" + 2>/dev/null""",
     # Without any uplink section the names of LAN NICs serve.
     "uplinks": r'sed -nE "s/^\[uplink:[[:space:]]*([^]]*[^][:space:]])[[:space:]]*\].*/\1/p" /etc/vz/vzhooks.ini'
                r' 2>/dev/null | grep . || ls /sys/class/net | grep -vE "^(lo|venet|veth)"; echo none',
 }
-KINDS = {"ctid": "ves_and_names", "ctids": "ves", "uplink": "uplinks", "destdir": "folders", "python": "files",
-         "dest": ""}
+KINDS = {"ctid": "ves_and_names", "ctids": "ves_and_names", "uplink": "uplinks", "destdir": "folders",
+         "python": "files", "dest": ""}
 """What completes an argument that has no fixed choices, by what it is about; "" for what nobody can know."""
 
 
@@ -51,7 +50,7 @@ def bash(outline: Outline) -> str:
         "TOP": _flags(outline.top),
         "VALUED": "|".join(key for key, _ in valued),
         "VALUES": _cases(valued, 12),
-        "PLACES": _cases([p for p in placed if p[1]], 12),
+        "PLACES": _cases(placed, 12),
         "FLAGS": _cases([(c.name, _flags(c)) for c in outline.commands], 12),
         "LISTS": _cases([(kind, f"sh -c '{text}'") for kind, text in LISTS.items()], 8, quote=""),
     }
@@ -76,7 +75,7 @@ _vzhooks_list() {
 }
 
 _vzhooks() {
-    local cur=${COMP_WORDS[COMP_CWORD]} command= option= words= place=0 i word quoted
+    local cur=${COMP_WORDS[COMP_CWORD]} command= option= words= flags= place=0 i word quoted
     COMPREPLY=()
     [[ $cur == = ]] && cur=
     for ((i = 1; i < COMP_CWORD; i++)); do
@@ -97,12 +96,16 @@ _vzhooks() {
         words='@NAMES@'
         [[ $cur == -* ]] && words='@TOP@'
     elif [[ $cur == -* ]]; then
-        case $command in
-@FLAGS@
-        esac
+        flags=1
     else
         case $command:$place in
 @PLACES@
+            *) flags=1 ;;
+        esac
+    fi
+    if [[ -n $flags ]]; then
+        case $command in
+@FLAGS@
         esac
     fi
     case $words in
@@ -170,6 +173,9 @@ def fish(outline: Outline) -> str:
         lines += [f"complete -c vzhooks -n __fish_use_subcommand -a {command.name} -d {_quoted(command.help)}"]
         seen = f"'__fish_seen_subcommand_from {command.name}'"
         lines += [_fish(seen, a) for a in command.arguments if a.flags or _kind(a)]
+        # fish offers an option only behind a dash: one that must be given is offered as a word as well.
+        lines += [f"complete -c vzhooks -n {seen} -a {flag} -d {_quoted(a.help)}" for a in _options(command)
+                  if a.required for flag in a.flags]
     return "\n".join([*lines, ""])
 
 

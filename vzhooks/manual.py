@@ -9,6 +9,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 
+from vzhooks.commands import STATUSES
 from vzhooks.keys import NODE, UPLINK, Key
 from vzhooks.outline import Argument, Command, Outline
 
@@ -23,7 +24,8 @@ FILES = {
     "/etc/vz/vzhooks.ini": "Names the node's uplinks; see vzhooks.ini(5). Everything has a default.",
     "/etc/vz/conf/CTID.conf": "A VE's own config; UPLINK in it names its uplink, and travels with the VE.",
     "/etc/vz/conf/vps.mount, vps.umount, vps.postumount": "The hook scripts. A script that stood there before is kept "
-    "under the same name with .before-vzhooks, and run by ours.",
+    "in the directory before-vzhooks beside them, and run by ours.",
+    "/usr/local/sbin/vzhooks": "A link to the command, where it is in a directory that is on nobody's PATH.",
     "/usr/libexec/libvzctl/script.d/vz-netns_dev_add": "On OpenVZ 9: runs before libvzctl's own script of that name, "
     "so that an address given to a running VE is closed before it is published.",
     "/usr/local/sbin/vzctl": "The wrapper that `vzhooks install --vzctl-wrapper` puts: `vzctl set CTID --uplink NAME` "
@@ -61,7 +63,7 @@ def vzhooks_8(outline: Outline, version: str) -> str:
     lines += [".SH OPTIONS"]
     for argument in outline.top.arguments:
         lines += [".TP", _name(argument), *_text(_sentence(argument.help))]
-    lines += [".SH EXIT STATUS", *_text(_sentence(outline.epilog.partition(": ")[2]))]
+    lines += _items("EXIT STATUS", {status: _sentence(text) for status, text in STATUSES.items()})
     lines += _items("FILES", FILES) + _items("EXAMPLES", EXAMPLES)
     lines += [".SH SEE ALSO", ".BR vzhooks.ini (5),", ".BR vzctl (8),", ".BR ip\\-rule (8),", ".BR nft (8)", ""]
     return "\n".join(lines)

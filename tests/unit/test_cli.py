@@ -12,12 +12,14 @@ from vzhooks import cli
 @pytest.mark.parametrize("argv, parts", [
     ([], ["vzhooks: ", "required: COMMAND"]),
     (["uplink"], ["vzhooks: ", "invalid choice: 'uplink'"]),
-    (["resync", "--force"], ["vzhooks: ", "unrecognized arguments: --force"]),
+    (["status", "--force"], ["vzhooks: ", "unrecognized arguments: --force"]),
     (["resync", "101", "--\x1b[31m\nred"], ["unrecognized arguments: --\\x1b[31m\\x0ared"]),
     (["status", "--json=yes"], ["vzhooks status: ", "--json"]),
     (["harden", "--check", "--undo"], ["vzhooks harden: ", "--undo", "not allowed with"]),
     (["hook"], ["vzhooks hook: ", "required: name"]),
     (["hook", "start"], ["vzhooks hook: ", "invalid choice: 'start'", "mount", "postumount"]),
+    (["set", "101", "--uplink", "--save"], ["vzhooks set: --uplink needs the name of an uplink, or none"]),
+    (["set", "101", "--uplink"], ["--uplink needs the name"]),
     (["install", "--destdir"], ["vzhooks install: ", "--destdir", "expected one argument"]),
 ])
 def test_a_usage_error_is_one_line_and_status_2(capsys, argv, parts):
@@ -29,7 +31,8 @@ def test_a_usage_error_is_one_line_and_status_2(capsys, argv, parts):
     assert [p for p in parts if p not in said.err] == []
 
 
-@pytest.mark.parametrize("ctid", ["", "0", "../../x", "101 ", "-", "$(touch /x)", "\x1b[31m", "a" * 65, "１０１"])
+@pytest.mark.parametrize("ctid", ["", "0", "../../x", "101 ", "-", "$(touch /x)", "{../../x}", "\x1b[31m", "a" * 65,
+                                  "１０１"])
 @pytest.mark.parametrize("command", ["resync", "status"])
 def test_what_is_no_ve_s_id_is_a_usage_error(capsys, command, ctid):
     assert cli.main([command, "101", ctid]) == 2
