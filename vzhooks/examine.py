@@ -5,17 +5,20 @@ from __future__ import annotations
 
 import configparser
 import glob
+import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from vzhooks import announce, chain, harden, host, ini, nft, probe, reconcile, shim, sysctl, uplinks
-from vzhooks.doctor import Exam
-from vzhooks.errors import InputError, SettingsError, VzhooksError
+from vzhooks import announce, chain, harden, host, nft, probe, reconcile, shim, sysctl, trust, uplinks, view
+from vzhooks.errors import InputError, VzhooksError
+from vzhooks.facts import Facts
+from vzhooks.findings import Exam
 from vzhooks.host import Paths
-from vzhooks.policy import Facts
-from vzhooks.reconcile import Report, Request
+from vzhooks.model import Lookup, family_of, host_prefix
+from vzhooks.nat import Nat
+from vzhooks.request import LOOK, Report, Request
 from vzhooks.roles import is_lan
 from vzhooks.settings import Settings
 from vzhooks.vzconf import VeConfig
@@ -27,56 +30,75 @@ NETWORKD_DIRS = ("/usr/lib/systemd", "/run/systemd", "/etc/systemd")
 def gather(paths: Paths, ask: bool) -> Exam:
     """Return all that the checks judge; ask: also send real who-has, for some seconds."""
     unread: list[str] = []
-    settings, broken = _settings(paths)
-    report, seen = Report(), _Seen(Facts({}))
+    report, seen = Report(), _Seen()
     try:
-        report = reconcile.run(paths, settings, Request(dry_run=True))
-        seen = _kernel(report)
+        report = reconcile.run(paths, Request(dry_run=True, door=LOOK))
+        seen = _kernel(view.View(report, report.settings))
         nft.check()
     except VzhooksError as error:
         unread.append(str(error))
-    facts = seen.facts
-    lan = [n for n in facts.nics.values() if is_lan(n, facts.nics)]
+    settings, facts, nat = report.settings, report.facts, _translations(report, unread)
+    lan = facts.lan
     macs = announce.macs([n.name for n in lan])
     keys = [f"net/ipv4/conf/{where}/{name}" for where in ("all", *(n.name for n in lan)) for name in NAMES]
     assigned = [a for w in report.ways if w.uplink for a in w.ve.addresses if a in facts.local]
     return Exam(
-        report=report, facts=facts, unread=tuple(unread), broken=broken, unknown=_unknown(paths, settings, facts),
+        report=report, settings=settings, facts=facts, unread=tuple(unread),
+        broken=(*report.warnings, *settings.broken.values()),
+        unknown=_unknown(paths, settings, facts),
         sysctls=sysctl.read([*keys, "net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"]),
-        hooks={**chain.wrong(paths), **shim.wrong(paths)}, host_routes=seen.host_routes,
-        strangers=seen.strangers, before=seen.before,
-        networkd=_networkd(), answers=probe.ask(lan, macs, assigned) if ask else {}, macs=macs,
+        hooks={**chain.wrong(paths), **shim.wrong(paths)}, host_routes=tuple(_host_routes(facts)),
+        strangers=seen.strangers, reachable=seen.reachable, lookups=seen.lookups, others=facts.theirs,
+        nat=nat, networkd=_networkd(), untrusted=tuple(trust.untrusted(trust.executed())),
+        answers=probe.ask(lan, macs, assigned) if ask else {}, macs=macs,
     )
-
-
-def _settings(paths: Paths) -> tuple[Settings, tuple[str, ...]]:
-    try:
-        settings = ini.load(paths)
-        return settings, tuple(settings.broken.values())
-    except SettingsError as error:
-        with suppress(SettingsError):
-            return ini.load_for_hook(paths)[0], (str(error),)
-        return Settings(), (str(error),)
 
 
 @dataclass(frozen=True)
 class _Seen:
     """Hold what only the kernel tells."""
 
-    facts: Facts
-    host_routes: tuple[tuple[str, str], ...] = ()
-    before: tuple[str, ...] = ()
     strangers: Mapping[int, str] = field(default_factory=dict)
+    reachable: Mapping[tuple[str, str], bool] = field(default_factory=dict)
+    lookups: Mapping[tuple[str, str], Lookup] = field(default_factory=dict)
 
 
-def _kernel(report: Report) -> _Seen:
+def _kernel(seen: view.View) -> _Seen:
+    from vzhooks.asking import answers
     from vzhooks.kernel import Kernel
     with Kernel() as kernel:
-        facts = kernel.facts()
-        kernel.rules()
-        numbers = sorted(set(report.tables.values()))
-        strangers = {n: text for n in numbers if (text := kernel.stranger(n))}
-        return _Seen(facts, kernel.host_routes(facts.nics), kernel.rules_before(), strangers)
+        strangers = {n: text for n in sorted(set(seen.report.tables.values())) if (text := kernel.stranger(n))}
+    looked = {o.table: o.named for o in seen.report.facts.theirs if o.table}
+    strangers.update({n: f"table {n} is looked up by another's rule: {looked[n]}" for n in seen.report.tables.values()
+                      if n in looked and n not in strangers})
+    asked = dict.fromkeys((*view.questions(seen), *_of_main(seen)))
+    lookups, reachable = answers(asked, view.places(seen), seen.report.facts)
+    return _Seen(strangers, reachable, lookups)
+
+
+def _host_routes(facts: Facts) -> Iterator[tuple[str, str]]:
+    """Return main's routes to single hosts of a LAN by LAN NICs, as (destination, device)."""
+    nets = [ipaddress.ip_network(n) for nic in facts.lan for n in nic.networks]
+    for route in facts.main:
+        address = route.dst.partition("/")[0]
+        if route.dev in facts.nics and is_lan(facts.nics[route.dev]) and route.dst != "default" and (
+                route.dst == host_prefix(address)) and any(ipaddress.ip_address(address) in n for n in nets):
+            yield address, route.dev
+
+
+def _of_main(seen: view.View) -> Iterator[tuple[str, str]]:
+    """Return what to ask about VEs without uplink: where main sends them."""
+    return ((a, view.FAR[family_of(a)]) for way in seen.report.ways if way.state == "unassigned"
+            for a in way.ve.addresses if a in seen.report.facts.local)
+
+
+def _translations(report: Report, unread: list[str]) -> tuple[Nat, ...]:
+    """Return others' address translations, where a VE has an uplink; that they cannot be read is noted down."""
+    try:
+        return nft.translations() if any(w.uplink for w in report.ways) else ()
+    except VzhooksError as error:
+        unread.append(f"address translations of others were not looked at: {error}")
+        return ()
 
 
 def _unknown(paths: Paths, settings: Settings, facts: Facts) -> dict[str, str]:
