@@ -7,22 +7,23 @@ Data goes to stdout, talk to stderr.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vzhooks import events, follow, interrupt, log
 from vzhooks.apply import Failure, Watch, shell
 from vzhooks.commands import parser
 from vzhooks.errors import DONE, DRIFT, FAILED, UsageError, VzhooksError, printable
 from vzhooks.events import Event
+from vzhooks.gateways import doubts
 from vzhooks.host import Paths
 from vzhooks.model import Problem
-from vzhooks.reconcile import Report
-
-if TYPE_CHECKING:
-    from vzhooks.assign import Assigned
+from vzhooks.request import Report
+from vzhooks.uplinks import BLOCK
+from vzhooks.words import counted
 
 LOGGED = ("resync", "set", "harden", "install", "uninstall")
 
@@ -62,27 +63,42 @@ def _run(args: argparse.Namespace) -> int:
 
 def cmd_resync(args: argparse.Namespace, event: Event) -> int:
     """Make found equal wanted; print the changes."""
-    report = _reconcile(args, event, args.ctids, args.dry_run)
-    for op in report.ops:
-        print(shell(op))
-    _tell(args, _lines(report.problems), report.failures)
+    report = _reconcile(args, event, args.ctids, args.dry_run, careful=True, force=args.force)
+    if report.refused:
+        _print_ops(args, report)
+        _tell(args, [*report.refused.splitlines(), "nothing was changed; mend that, or give --force"])
+        return FAILED
+    moves = list(map(str, report.moves))
+    _tell(args, [p for p in _lines(report.problems) if not any(p.endswith(m.partition(": ")[2]) for m in moves)])
+    _tell(args, [*moves, *report.remarks, *map(str, doubts(report.settings, report.facts.nics))])
+    _print_ops(args, report)
+    _tell(args, (), report.failures)
     done = "would be made" if args.dry_run else f"made in {event.ms} ms" if report.ops else "made"
-    _tell(args, [f"{len(report.ops) or 'no'} changes {done}"])
-    return FAILED if report.failures or any(p.refuses for p in report.problems) else DONE
+    _tell(args, [f"{counted(len(report.ops), 'change')} {done}"])
+    if args.dry_run:
+        return DRIFT if report.ops else DONE
+    cut_off = any(w.state == "blocked" and w.why != BLOCK for w in report.ways)
+    return FAILED if report.failures or cut_off or any(p.refuses for p in report.problems) else DONE
+
+
+def _print_ops(args: argparse.Namespace, report: Report) -> None:
+    """Print the changes, but for those that --verbose has said already."""
+    if args.dry_run or report.refused or not args.verbose:
+        for op in report.ops:
+            print(shell(op))
 
 
 def cmd_set(args: argparse.Namespace, event: Event) -> int:
     """Move a VE to another uplink."""
-    from vzhooks import assign, ini
-    paths = Paths()
+    from vzhooks import assign
     name = "" if args.uplink == "none" else args.uplink
     event.ctid = args.ctid
-    done = assign.assign(paths, ini.load(paths), args.ctid, name, args.save, _watch(args))
+    done = assign.assign(Paths(), args.ctid, name, args.save, _watch(args))
     event.ctid = done.ctid
     event.done(done.report, "stopped", **{"from": done.former or "none", "to": args.uplink}, saved=done.saved)
     follow.announce_moved(done.report)
-    _tell(args, _lines(done.problems), done.report.failures)
-    _tell(args, [_what_set_did(done, args.uplink, event.ms)])
+    _tell(args, [*_lines(done.problems), *filter(None, [events.hardened(done.report)])], done.report.failures)
+    _tell(args, [done.told(args.uplink, event.ms)])
     if args.forget_flows and done.runs:
         from vzhooks import flows
         addresses = [a for w in done.report.ways if w.ve.ctid == done.ctid for a in w.ve.addresses]
@@ -90,28 +106,21 @@ def cmd_set(args: argparse.Namespace, event: Event) -> int:
     return FAILED if done.failed else DONE
 
 
-def _what_set_did(done: Assigned, name: str, ms: int) -> str:
-    ve = f"VE {done.ctid}: uplink {name}"
-    if not done.runs:
-        return done.remark or f"{ve} saved; it does not run and has it from its next start"
-    return f"{ve}, {len(done.report.ops) or 'no'} changes made in {ms} ms; {done.remark or 'saved'}"
-
-
 def cmd_status(args: argparse.Namespace, event: Event) -> int:
-    """Show who leaves by what; return 3 where the kernel differs from what should be."""
-    from vzhooks import ini, overview, status, table, terminal
-    paths = Paths()
-    view = overview.gather(paths, ini.load(paths), args.ctids)
+    """Show who leaves by what; return 3 where somebody has to do something."""
+    from vzhooks import overview, status, table, terminal
+    view = overview.gather(Paths(), args.ctids)
     out = sys.stdout
     print(status.as_json(view) if args.json else table.render(view, terminal.width(out), terminal.colour(out)))
     _tell(args, [*_lines(view.report.problems), *(f"due: {shell(op)}" for op in view.report.ops if args.verbose)])
-    return DRIFT if view.report.ops else DONE
+    return status.exit_code(view)
 
 
 def cmd_route(args: argparse.Namespace, event: Event) -> int:
     """Show rule, table, device and source of a VE's packet; return 3 where that contradicts the config."""
-    from vzhooks import ini, where
-    answers = where.ask(Paths(), ini.load(Paths()), args.ctid, args.dest)
+    from vzhooks import where
+    answers, warnings = where.ask(Paths(), args.ctid, args.dest)
+    _tell(args, warnings)
     for n, answer in enumerate(answers):
         print("\n".join(answer.lines if not n else ("", *answer.lines)))
         if answer.contradiction:
@@ -124,9 +133,9 @@ def cmd_harden(args: argparse.Namespace, event: Event) -> int:
     from vzhooks.model import Sysctl
     report = _reconcile(args, event, [], args.check, harden="off" if args.undo else "on", force=args.force)
     soft = [op for op in report.ops if isinstance(op.item, Sysctl)]
-    for op in soft:
+    for op in soft if args.check or not args.verbose else ():
         print(shell(op))
-    _tell(args, _lines(p for p in report.problems if not p.ctid), report.failures)
+    _tell(args, [*_lines(p for p in report.problems if not p.ctid), *report.remarks], report.failures)
     if args.check and soft:
         return DRIFT
     return FAILED if report.failures or any(p.refuses and not p.ctid for p in report.problems) else DONE
@@ -147,14 +156,15 @@ def cmd_doctor(args: argparse.Namespace, event: Event) -> int:
 
 def _reconcile(args: argparse.Namespace, event: Event, given: list[str], dry_run: bool, **more: Any) -> Report:
     """Run; put on record and announce what was changed, before a reader of our output can go away."""
-    from vzhooks import assign, ini, reconcile
-    paths = Paths()
-    ctids = assign.find_all(paths, given)
+    from vzhooks import assign, reconcile
+    from vzhooks.request import Request
+    ctids = assign.find_all(Paths(), given)
     event.ctid = ",".join(ctids)
-    request = reconcile.Request(ctids=frozenset(ctids) or None, dry_run=dry_run, watch=_watch(args), **more)
-    report = reconcile.run(paths, ini.load(paths), request)
-    if not dry_run:
+    request = Request(ctids=frozenset(ctids) or None, dry_run=dry_run, watch=_watch(args), **more)
+    report = reconcile.run(Paths(), request)
+    if not dry_run and not report.refused:
         event.done(report)
+        _tell(args, filter(None, [events.hardened(report)]))
         follow.announce_moved(report)
     return report
 
@@ -183,14 +193,21 @@ def _lines(problems: Iterable[Problem]) -> list[str]:
 def cmd_install(args: argparse.Namespace, event: Event) -> int:
     """Put our files in place, keeping what stands there."""
     from vzhooks import install
+    paths = Paths.below(args.destdir)
+    first = not (paths.root or os.path.exists(paths.manifest))
     python = args.python or sys.executable
-    return _done(args, event, install.install(Paths.below(args.destdir), python, args.vzctl_wrapper))
+    changes = _done(args, event, install.install(paths, python, args.vzctl_wrapper, args.dry_run))
+    if first and changes and not args.dry_run:
+        _tell(args, install.next_steps(paths))
+    return DONE
 
 
 def cmd_uninstall(args: argparse.Namespace, event: Event) -> int:
     """Take our files and all of our state away again."""
     from vzhooks import install
-    return _done(args, event, install.uninstall(Paths.below(args.destdir), args.force, _watch(args)))
+    paths = Paths.below(args.destdir)
+    _done(args, event, install.uninstall(paths, args.force, _watch(args), args.dry_run))
+    return DONE
 
 
 def _done(args: argparse.Namespace, event: Event, lines: Iterable[str]) -> int:
@@ -199,11 +216,13 @@ def _done(args: argparse.Namespace, event: Event, lines: Iterable[str]) -> int:
     changes = 0
     for line in lines:
         print(printable(line))
-        changes += 1
-    event.counted(changes)
-    if not changes:
-        _tell(args, ["nothing to do"])
-    return DONE
+        changes += not line.startswith(("left ", "now run: "))
+    if not args.dry_run:
+        event.counted(changes)
+    made = "would be made" if args.dry_run else "made"
+    if not (changes and args.destdir):
+        _tell(args, [f"{changes} change{'s' * (changes != 1)} {made}" if changes else "nothing to do"])
+    return changes
 
 
 def cmd_hook(args: argparse.Namespace, event: Event) -> int:

@@ -17,13 +17,14 @@ JOURNAL = "/run/systemd/journal/socket"
 JOURNAL_WAIT_S = 0.5
 
 
-def say(text: str, level: int = WARNING, quiet: bool = False) -> None:
+def say(text: str, level: int = WARNING, quiet: bool = False, ve: str = "") -> None:
     """Write one line to the log and, unless quiet, to stderr; a closed one is no error.
 
-    vzctl ignores SIGPIPE in hooks and its stderr may be a pipe nobody reads any more.
+    ve: whose line it is, a field of its own in the journal. vzctl ignores SIGPIPE in hooks and its stderr
+    may be a pipe nobody reads any more.
     """
     line = printable(" ".join(text.split()))
-    _log(line, level, {})
+    _log(line, level, {"ve": printable(ve)} if ve else {})
     if not quiet:
         talk(f"vzhooks: {line}")
 

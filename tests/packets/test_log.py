@@ -75,7 +75,7 @@ def test_a_late_heal_is_on_record(site, journal):
     journal()
 
     def flush():
-        site.hn("ip", "rule", "del", "from", VE101, "priority", "1010")
+        site.hn("ip", "rule", "del", "from", VE101, "priority", "1020")
     assert site.vzctl.start("101", before_network=flush).rc == 0
     select.select([], [], [], 1.5)
     assert values(journal("heal")[0])[:3] == ("heal", "101", "eth3")
@@ -96,7 +96,8 @@ def test_verbose_says_each_change_as_it_is_made(site, argv):
     site.flush("rules")
     done = site.vzhooks(*argv)
     assert "vzhooks resync: ip rule add from 192.168.18.101/32" in done.stderr
-    assert [f"vzhooks resync: {line}" for line in done.stdout.splitlines()] == done.stderr.splitlines()[:-1]
+    said = [line for line in done.stderr.splitlines() if " rule add " in line]
+    assert done.stdout == "" and len(said) == len(set(said))
 
 
 def test_verbose_says_what_an_uninstall_takes_from_the_kernel(site):
@@ -112,5 +113,5 @@ def test_a_refusal_of_the_kernel_names_the_change_once(site, verbose, mark):
     site.vzhooks("harden", "--undo")
     site.hn("sh", "-c", "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys")
     lines = site.vzhooks(*verbose, "harden", rc=1).stderr.splitlines()
-    refusal = "sysctl -w net/ipv4/conf/eth0/arp_announce=2: " + mark + "cannot be written (Read-only file system)"
-    assert [line for line in lines if "eth0/arp_announce" in line] == [f"vzhooks harden: {refusal}"]
+    refusal = "sysctl -w net/ipv4/conf/default/rp_filter=2: " + mark + "cannot be written (Read-only file system)"
+    assert [line for line in lines if "default/rp_filter" in line] == [f"vzhooks harden: {refusal}"]

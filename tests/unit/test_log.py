@@ -6,12 +6,12 @@ import syslog
 
 import pytest
 
-from vzhooks import log
+from vzhooks import events, log
 from vzhooks.apply import Watch, apply
 from vzhooks.errors import KernelError
 from vzhooks.events import Event
-from vzhooks.model import Rule, Ve
-from vzhooks.plan import ADD, Op
+from vzhooks.model import Rule, Sysctl, Uplink, Ve
+from vzhooks.plan import ADD, REPLACE, Op
 from vzhooks.reconcile import Report
 from vzhooks.uplinks import Way
 
@@ -44,6 +44,35 @@ def test_an_event_says_what_which_by_what_and_how_long(lines):
         (syslog.LOG_NOTICE, "event=mount ve=101 uplink=isp1 state=ok changes=1"),
         (syslog.LOG_INFO, "event=umount ve=101 state=gone changes=0"),
         (syslog.LOG_ERR, 'event=set ve="web one" state=failed error="no such VE \\"\\\\x1b[31m\\\\x0ared\\""')]
+
+
+def test_a_ve_that_starts_cut_off_is_a_warning_with_its_reason(lines):
+    way = Way(Ve("101", (), "isp1"), "blocked", Uplink("isp1", "eth3"), "eth3 is down")
+    report = Report((Op(ADD, Rule(4, 1010)),), (way,))
+    Event("mount", "101").done(report)
+    level, line = lines[0]
+    assert level == syslog.LOG_WARNING and 'state=blocked why="eth3 is down" changes=1' in line
+    assert events.cut_off(report, "101").startswith("VE 101 starts cut off: eth3 is down; ")
+    assert events.cut_off(report, "102") == ""
+    assert events.cut_off(Report(ways=(Way(Ve("101", (), "isp1"), "ok"),)), "101") == ""
+
+
+def test_hardening_is_one_line_and_one_event(lines):
+    keys = [f"net/ipv4/conf/{nic}/{name}" for nic in ("eth0", "eth3.18") for name in ("arp_ignore", "arp_announce")]
+    ops = [Op(REPLACE, Sysctl(key, "1" if "ignore" in key else "2")) for key in keys]
+    said = events.hardened(Report((*ops, Op(ADD, Rule(4, 1010)))))
+    assert said.startswith("ARP of eth0, eth3.18 is hardened") and "`vzhooks harden --undo`" in said
+    assert lines == [(syslog.LOG_NOTICE, "event=hardened nics=eth0,eth3.18 changes=4")]
+
+
+def test_what_is_given_back_is_no_hardening(lines):
+    undone = Report((Op(REPLACE, Sysctl("net/ipv4/conf/eth0/arp_ignore", "0")),))
+    assert events.hardened(undone) == events.hardened(Report()) == "" and lines == []
+
+
+def test_a_line_about_a_ve_has_its_field_in_the_journal(journal):
+    log.say("mount: VE 101: eth3 is down", quiet=True, ve="101")
+    assert journal()["VZHOOKS_VE"] == "101"
 
 
 def test_text_is_one_line_whatever_is_in_it(lines, capfd):
