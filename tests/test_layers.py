@@ -9,17 +9,26 @@ PACKAGE = Path(__file__).parent.parent / "vzhooks"
 # Each module may import those in its own line's layers or above; the doors come last.
 LAYERS = [
     {"__init__", "errors", "interrupt", "model", "lean"},
-    {"keys"},
-    {"roles", "tables", "settings", "vzconf", "guard", "wrapper"},
-    {"confedit", "harden", "messages", "sysctl", "uplinks"},
+    {"inifile", "keys", "priorities", "words"},
+    {"foreign", "guard", "roles", "settings", "tables", "vzconf", "wrapper"},
+    {"confedit", "facts", "gateways", "harden", "messages", "nat", "sysctl", "uplinks"},
+    {"compare", "routes", "rules"},
+    {"elements", "own"},
     {"policy"},
     {"records"},
     {"census", "plan"},
-    {"host", "nft", "spawn"},
-    {"flows", "kernel", "ini", "vzlock"},
-    {"apply", "arrival"},
+    {"consequences", "drift"},
+    {"disk", "host", "nft", "spawn", "trust"},
+    {"apply", "flows", "kernel", "ini", "vzlock"},
+    {"request"},
+    {"arrival", "asking", "inputs", "keep"},
     {"reconcile", "log", "shim"},
+    {"view"},
+    {"verdict"},
+    {"findings"},
+    {"doctor_node", "doctor_rules", "doctor_ves"},
     {"announce", "doctor", "events", "explain", "status"},
+    {"probe_arp", "probe_nd"},
     {"assign", "chain", "commands", "follow", "manifest", "outline", "probe", "table", "terminal"},
     {"completion", "manual"},
     {"examine", "hook", "install", "overview", "vzctl", "where"},
@@ -29,7 +38,9 @@ LAYERS = [
 ]
 PURE = {"model", "errors", "roles", "tables", "settings", "vzconf", "guard", "policy", "census", "plan", "status",
         "table", "harden", "doctor", "messages", "uplinks", "confedit", "explain", "wrapper", "keys", "commands",
-        "completion", "manual", "outline"}
+        "completion", "manual", "outline", "words", "foreign", "drift", "view", "verdict",
+        "findings", "gateways", "inifile", "nat", "doctor_node", "doctor_rules", "doctor_ves",
+        "compare", "consequences", "elements", "facts", "own", "priorities", "request", "routes", "rules"}
 IO = {"os", "socket", "subprocess", "pyroute2", "fcntl", "time", "sys", "shutil", "signal", "syslog"}
 
 
@@ -72,9 +83,20 @@ def test_only_kernel_talks_netlink():
              if isinstance(node, ast.Constant) and re.match(r"pyroute2[.\w]*$", str(node.value))}
     users |= {n for n, uses in modules().items() if any(u.startswith("pyroute2") for u in uses)}
     assert users == {"flows", "kernel", "lean"}
-    assert [n for n, uses in modules().items() if "vzhooks.lean" in uses] == ["kernel"]
-    readers = {"arrival", "examine", "follow", "overview", "where"}
+    doors = {"__main__", "hook", "live"}
+    assert {n for n, uses in modules().items() if "vzhooks.lean" in uses} == {"kernel"} | doors
+    readers = {"arrival", "asking", "examine", "follow"}
     assert {n for n, uses in modules().items() if "vzhooks.kernel" in uses} == {"reconcile"} | readers
+
+
+def test_a_run_alone_changes_the_kernel():
+    """Whoever else opens it reads; what is wished for and what there is meet in one place."""
+    assert {n for n, uses in modules().items() if "vzhooks.apply" in uses and _calls(n, "apply")} == {"reconcile"}
+
+
+def _calls(name, function):
+    nodes = ast.walk(ast.parse((PACKAGE / f"{name}.py").read_text()))
+    return any(isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == function for n in nodes)
 
 
 def test_only_nft_and_spawn_start_programs():

@@ -68,10 +68,18 @@ def _announcement(ip: bytes, mac: bytes) -> bytes:
 
 def _advertisement(ip: bytes, mac: bytes) -> bytes:
     body = struct.pack("!BBHI", NA_TYPE, 0, 0, NA_OVERRIDE) + ip + struct.pack("!BB", OPT_TARGET_MAC, 1) + mac
-    pseudo = ip + ALL_NODES + struct.pack("!II", len(body), socket.IPPROTO_ICMPV6)
+    return icmpv6(ALL_NODES_MAC + mac, ip, ALL_NODES, body)
+
+
+def icmpv6(macs: bytes, src: bytes, dst: bytes, body: bytes) -> bytes:
+    """Return the Ethernet frame of a message of neighbour discovery (RFC 4861), its checksum filled in.
+
+    macs: receiver's and sender's; body: the message with a checksum of 0.
+    """
+    pseudo = src + dst + struct.pack("!II", len(body), socket.IPPROTO_ICMPV6)
     body = body[:2] + struct.pack("!H", _checksum(pseudo + body)) + body[4:]
-    head = struct.pack("!IHBB", 6 << 28, len(body), socket.IPPROTO_ICMPV6, 255) + ip + ALL_NODES
-    return ALL_NODES_MAC + mac + struct.pack("!H", ETH_P_IPV6) + head + body
+    head = struct.pack("!IHBB", 6 << 28, len(body), socket.IPPROTO_ICMPV6, 255) + src + dst
+    return macs + struct.pack("!H", ETH_P_IPV6) + head + body
 
 
 def _checksum(data: bytes) -> int:

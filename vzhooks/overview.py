@@ -1,30 +1,35 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Gather what `vzhooks status` shows: a dry run, and what the neighbour cache knows. Sends nothing."""
+"""Gather what `vzhooks status` shows: a dry run, what the neighbour cache knows, and the kernel's own answers.
+
+Sends nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vzhooks import assign, reconcile, status
+from vzhooks import assign, reconcile, view
 from vzhooks.host import Paths
-from vzhooks.reconcile import Request
-from vzhooks.settings import Settings
-from vzhooks.status import View
-from vzhooks.uplinks import with_masters
+from vzhooks.request import LOOK, Request
+from vzhooks.view import View
 
 
-def gather(paths: Paths, settings: Settings, given: Sequence[str]) -> View:
+def gather(paths: Paths, given: Sequence[str]) -> View:
     """Return what there is to show of the VEs given by id or name, of all for none.
 
     Raises as `assign.find` and `reconcile.run`.
     """
     ctids = assign.find_all(paths, given)
-    report = reconcile.run(paths, settings, Request(ctids=frozenset(ctids) or None, dry_run=True))
-    view = View(report, with_masters(settings, report.facts.nics), ctids)
-    places = status.places(view)
-    if not places:
-        return view
-    from vzhooks.kernel import Kernel
-    with Kernel() as kernel:
-        return replace(view, reachable=kernel.reachable(places, report.facts.nics))
+    report = reconcile.run(paths, Request(ctids=frozenset(ctids) or None, dry_run=True, door=LOOK))
+    return ask(View(report, report.settings, ctids, others=report.facts.theirs, warnings=report.warnings))
+
+
+def ask(seen: View) -> View:
+    """Return the view with what the kernel answers to its questions."""
+    places, questions = view.places(seen), view.questions(seen)
+    if not places and not questions:
+        return seen
+    from vzhooks.asking import answers
+    lookups, reachable = answers(questions, places, seen.report.facts)
+    return replace(seen, lookups=lookups, reachable=reachable)

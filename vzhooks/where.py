@@ -5,18 +5,18 @@ from __future__ import annotations
 
 import ipaddress
 
-from vzhooks import assign, explain, reconcile
+from vzhooks import assign, drift, explain, reconcile
 from vzhooks.errors import InputError, UsageError
-from vzhooks.explain import Answer
+from vzhooks.explain import Answer, Known
 from vzhooks.host import Paths
-from vzhooks.model import family_of
-from vzhooks.reconcile import Request
-from vzhooks.settings import Settings
+from vzhooks.model import Rule, family_of
+from vzhooks.request import LOOK, Report, Request
 from vzhooks.vzconf import shown
+from vzhooks.words import joined
 
 
-def ask(paths: Paths, settings: Settings, given: str, dest: str) -> list[Answer]:
-    """Return the kernel's answer for each of the VE's addresses of the destination's family.
+def ask(paths: Paths, given: str, dest: str) -> tuple[list[Answer], tuple[str, ...]]:
+    """Return the kernel's answer for each of the VE's addresses of the destination's family, and warnings.
 
     Raises UsageError for a destination that is no address, InputError for a VE that does not run.
     """
@@ -25,15 +25,20 @@ def ask(paths: Paths, settings: Settings, given: str, dest: str) -> list[Answer]
     except ValueError:
         raise UsageError(f"{shown(dest)} is no address; give an IPv4 or IPv6 address") from None
     ctid = assign.find(paths, given)
-    report = reconcile.run(paths, settings, Request(ctids=frozenset({ctid}), dry_run=True))
+    report = reconcile.run(paths, Request(ctids=frozenset({ctid}), dry_run=True, door=LOOK))
     way = next((w for w in report.ways if w.ve.ctid == ctid), None)
     if way is None:
         raise InputError(f"VE {ctid} does not run, so it sends nothing; start it first")
     sources = [a for a in way.ve.addresses if family_of(a) == family_of(dst)]
     if not sources:
         raise InputError(f"VE {ctid} has no IPv{family_of(dst)} address, so it sends nothing to {dst}")
-    from vzhooks.kernel import Kernel
-    with Kernel() as kernel:
-        facts, rules = kernel.facts(), kernel.rules()[0]
-        return [explain.explain(kernel.lookup(src, dst, facts), src, dst, way,
-                                [r for r in rules if r.family == family_of(dst)], report.tables) for src in sources]
+    from vzhooks.asking import answers
+    lookups, _ = answers([(src, dst) for src in sources], (), report.facts)
+    ours = tuple(i for i in report.found if isinstance(i, Rule) and i.family == family_of(dst))
+    return [explain.explain(lookup, src, to, way, Known(ours, report.facts.theirs, report.tables, report.found,
+                                                        _due(report, src)))
+            for (src, to), lookup in lookups.items()], report.warnings
+
+
+def _due(report: Report, src: str) -> str:
+    return joined((drift.words(drift.of_ve(report.ops, {src})), drift.words(drift.of_node(report.ops))))

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The priorities of our rules, in their order, with room for an administrator's own rules between.
+
+1000 what comes from an assigned VE, by its address or by its own device, enters at 1005
+1001 all else passes by to 1050: others' rules and main count for it as before
+1005 the way in, which is always there; 1050 likewise the way past
+1010 to a local VE, by the host route that main has for it and by nothing shorter
+1020 from an assigned address to its uplink's table, or nowhere
+1030 from an assigned VE's own device, whatever source it uses
+1040 what came so far from a VE goes nowhere: tables may have been emptied
+1060, 1061 from the node's own addresses to their LANs
+32764, 32765 just before main, behind the rules of others: the node's own addresses by their gateways; and what VEs
+without an uplink send, by main without the reserved devices
+"""
+
+ENTER, PASS, JOIN, TO_VE, FROM_VE, FROM_DEVICE, NOWHERE, OVER = 1000, 1001, 1005, 1010, 1020, 1030, 1040, 1050
+OWN_SPECIFIC, OWN_LAN = 1060, 1061
+OWN_MAIN, OWN_DEFAULT, UNASSIGNED = 32764, 32765, 32765
+BAND, LATE = range(1000, 1100), (32764, 32765)
