@@ -8,18 +8,19 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterable
 from contextlib import contextmanager, suppress
 from typing import Union
 
 from tests import warm
-from tests.lab import VE9, Box, ExampleNode, Vzctl4, Vzctl9
+from tests.lab import VE9, Box, BridgedVE, ExampleNode, Vzctl4, Vzctl4Bridged, Vzctl9
 from tests.lab.links import family_of
 from tests.lab.node import BEYOND, BEYOND6, CLIENT, CLIENT6, MACS
 from tests.lab.node import NICS as NODE
 from tests.lab.tap import Frame, Tap
 from tests.lab.ve9 import new_netif
-from tests.lab.wire import flush_neighbours, ping, send_udp, who_have
+from tests.lab.wire import age_neighbour, flush_neighbours, ping, send_udp, who_have
 
 NICS = ("eth0", "eth3", "eth4")
 BYSTANDER = "198"
@@ -56,7 +57,8 @@ class Site:
     """Hold the node, its vzctl, and what an administrator does there."""
 
     def __init__(self, node: ExampleNode) -> None:
-        self.node, self.vzctl = node, Vzctl9(node) if node.generation == 9 else Vzctl4(node)
+        self.node = node
+        self.vzctl = Vzctl9(node) if node.generation == 9 else (Vzctl4Bridged if node.bridged else Vzctl4)(node)
 
     def vzhooks(self, *args: str, rc: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Run a vzhooks command in the HN; fail the test unless it ends with `rc` (None: any)."""
@@ -79,6 +81,13 @@ class Site:
         """Create VEs with an address of each family, and start them."""
         for ctid in ctids:
             self.ve(ctid, *pair(ctid), uplink=uplink)
+
+    def stop(self, *ctids: str) -> None:
+        """Stop VEs, and take away what vzctl itself leaves of them where venet0 is a bridge."""
+        for ctid in ctids:
+            assert self.vzctl.stop(ctid).rc == 0
+        if isinstance(self.vzctl, Vzctl4Bridged):
+            self.vzctl.tidy(*ctids)
 
     def hn(self, *argv: str) -> str:
         """Run a program in the HN and return what it prints."""
@@ -108,16 +117,23 @@ class Site:
 
     def side(self) -> Box:
         """Return a box on the VEs' side that may send from any address, of a VE that runs or not."""
-        return self.node.venet if self.node.generation == 4 else self.node.ve(BYSTANDER).box
+        own = self.node.generation == 9 or self.node.bridged
+        return self.node.ve(BYSTANDER).box if own else self.node.venet
 
     def take_any_source(self) -> None:
         """Let an address send before it has its route; behind veths another VE, new each time, does so for it."""
-        device = "venet0" if self.node.generation == 4 else self._bystander().device
+        device = self._bystander().device if self.node.generation == 9 or self.node.bridged else "venet0"
         for where in ("all", device):
             self.node.hn.sysctl(f"net/ipv4/conf/{where}/rp_filter", 0)
 
-    def _bystander(self) -> VE9:
+    def _bystander(self) -> VE9 | BridgedVE:
         """Start a VE with a NIC and no address that the node knows of."""
+        if self.node.bridged:
+            ve = self.node.create_ve(BYSTANDER, [])
+            ve.kill()
+            ve.boot()
+            ve.add_address("10.98.0.1")
+            return ve
         ve = self.node.create_ve(BYSTANDER, [], extra=f'NETIF="{new_netif(BYSTANDER, "venet0")}"')
         self.vzctl.stop(BYSTANDER, skip_hooks=True)
         assert self.vzctl.start(BYSTANDER, skip_hooks=True).rc == 0
@@ -140,6 +156,27 @@ class Site:
     def ping(self, ctid: str, dst: Addresses = CLIENTS, count: int = 3, src: str | None = None) -> int:
         """Ping from a VE, by each family that it has; return the smallest number of answers."""
         return min(self.pings(ctid, dst, count, src))
+
+    def comes_by(self, nic: str, *addresses: str, within: float = 5.0) -> None:
+        """Assert that the client, whose neighbour entries are its own affair, soon reaches VEs by this NIC alone."""
+        deadline = time.monotonic() + within
+        while (found := {address: self.reached_by(address) for address in addresses}) != dict.fromkeys(addresses, nic):
+            assert time.monotonic() < deadline, found
+            time.sleep(0.05)
+
+    def reached_by(self, address: str) -> str:
+        """Ping a VE from the client; tell by which NIC the requests reach the node, and whether all are answered."""
+        with Tap(self.node.hn, *NICS) as tap:
+            answered = ping(self.node.client, address, count=3, timeout=0.3)
+            into = {f.nic for f in tap.find(dst=address, outgoing=False) if f.dst_mac == MACS[f.nic] and is_carried(f)}
+        return " ".join(sorted(into)) + ("" if answered == 3 else f", {answered}/3 answered")
+
+    def acquaint(self, *addresses: str, stale: bool = False) -> None:
+        """Let the client have a neighbour entry of each address, a fresh one or one due to be looked at again."""
+        for address in addresses:
+            assert ping(self.node.client, address, count=1) == 1, address
+            if stale:
+                age_neighbour(self.node.client, address)
 
     def answerers(self, addresses: Iterable[str], wait: float = 0.1) -> dict[str, list[str]]:
         """Return the NICs that answer the client's who-has or solicitation, once for each answer."""

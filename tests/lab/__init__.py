@@ -2,10 +2,12 @@
 """The example node of the documentation, built in network namespaces; shared by tests, demo and benchmark."""
 
 from tests.lab.box import Box
+from tests.lab.bridged import BridgedVE
 from tests.lab.node import ExampleNode
 from tests.lab.ve import VE
 from tests.lab.ve9 import VE9
 from tests.lab.vzctl4 import Vzctl4
+from tests.lab.vzctl4b import Vzctl4Bridged
 from tests.lab.vzctl9 import Vzctl9
 
-__all__ = ["VE", "VE9", "Box", "ExampleNode", "Vzctl4", "Vzctl9"]
+__all__ = ["VE", "VE9", "Box", "BridgedVE", "ExampleNode", "Vzctl4", "Vzctl4Bridged", "Vzctl9"]

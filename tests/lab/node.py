@@ -12,6 +12,7 @@ from pyroute2 import IPRoute
 
 from tests.lab import hostfs, ns
 from tests.lab.box import Box
+from tests.lab.bridged import BridgedVE
 from tests.lab.links import MAIN, add_veth, change_address, change_route, furnish, set_link, up_without_arp
 from tests.lab.ve import VE, VENET_MAC, config_text
 from tests.lab.ve9 import VE9, write_config
@@ -37,20 +38,22 @@ GATEWAY6 = "fd00:18::1"
 BEYOND = "203.0.113.9"  # a host behind the gateway
 BEYOND6 = "2001:db8:113::9"
 VENET_TABLE = 100
-AnyVE = Union[VE, VE9]
+AnyVE = Union[VE, VE9, BridgedVE]
 
 
 class ExampleNode:
     """Build the lab on entering and leave nothing of it on exit.
 
     generation: 4 (vzctl 4, all VEs behind venet0) or 9 (libvzctl, a veth of the HN for each VE);
-    beside: a node whose LAN and client this one shares.
+    beside: a node whose LAN and client this one shares;
+    bridged: vzctl 4 makes venet0 a bridge, as it does on a kernel without OpenVZ.
     """
 
-    def __init__(self, rp_filter: int = 1, generation: int = 4, beside: ExampleNode | None = None) -> None:
-        self.rp_filter, self.generation, self._beside = rp_filter, generation, beside
+    def __init__(self, rp_filter: int = 1, generation: int = 4, beside: ExampleNode | None = None,
+                 bridged: bool = False) -> None:
+        self.rp_filter, self.generation, self._beside, self.bridged = rp_filter, generation, beside, bridged
         self.nics = NICS2 if beside else NICS
-        self._boxes: list[Box] = []
+        self.boxes: list[Box] = []
         self._ves: dict[str, AnyVE] = {}
 
     def __enter__(self) -> ExampleNode:
@@ -73,7 +76,7 @@ class ExampleNode:
             if ve.box is not None:
                 ve.box.close()
                 ve.box = None
-        for box in reversed(self._boxes):
+        for box in reversed(self.boxes):
             box.close()
 
     # -- VEs --------------------------------------------------------------------------------
@@ -84,8 +87,13 @@ class ExampleNode:
         for tree in ("private", "root"):
             self.hn.path(f"/vz/{tree}/{ctid}").mkdir(exist_ok=True)
         if ctid not in self._ves:
-            self._ves[ctid] = VE9(ctid, self.hn) if self.generation == 9 else VE(ctid, self.hn, self.venet)
+            self._ves[ctid] = self._new_ve(ctid)
         return self._ves[ctid]
+
+    def _new_ve(self, ctid: str) -> AnyVE:
+        if self.generation == 9:
+            return VE9(ctid, self.hn)
+        return BridgedVE(ctid, self.hn) if self.bridged else VE(ctid, self.hn, self.venet)
 
     def write_conf(self, ctid: str, addresses: Sequence[str], uplink: str | None = None, extra: str = "") -> None:
         """Write the VE's config anew."""
@@ -151,12 +159,12 @@ class ExampleNode:
         self._hn_sysctls()
         self._wire()
         self._configure_hn()
-        if self.generation == 4:
+        if self.generation == 4 and not self.bridged:
             self._configure_venet()
 
     def _build_lan(self) -> None:
-        self.lan = self._box("lan")
-        self.client = furnish(self._box("client"), forwarding=True)
+        self.lan = self.box("lan")
+        self.client = furnish(self.box("client"), forwarding=True)
         for where in ("all", "default"):
             self.lan.sysctl(f"net/ipv6/conf/{where}/disable_ipv6", 1)
         with self.lan.ipr() as ipr:
@@ -167,10 +175,11 @@ class ExampleNode:
         self._configure_client()
 
     def _keep(self, box: Box) -> Box:
-        self._boxes.append(box)
+        self.boxes.append(box)
         return box
 
-    def _box(self, name: str) -> Box:
+    def box(self, name: str) -> Box:
+        """Make one more machine, which ends with the lab."""
         return self._keep(Box(name))
 
     def _hn_sysctls(self) -> None:
@@ -215,7 +224,7 @@ class ExampleNode:
 
     def _configure_venet(self) -> None:
         """Send what comes from VEs to the HN, always, and what comes from the HN to a VE, or nowhere."""
-        self.venet = furnish(self._box("venet"), forwarding=True)
+        self.venet = furnish(self.box("venet"), forwarding=True)
         self.venet.sysctl("net/ipv6/conf/default/addr_gen_mode", 1)
         with self.hn.ipr() as ipr:
             add_veth(ipr, "venet0", "hn", self.venet.pid, VENET_MAC, VENET_MAC)

@@ -76,13 +76,18 @@ class Run:
             self.save(with_netifs(self.read(), [found, *netifs_in(self.read())]))
         return found
 
-    def give(self, nic: Netif, addresses: Sequence[str], state: str, **more: str) -> None:
-        """Have the node make a NIC where it is not there, and publish addresses; then tell the VE of them."""
-        addresses = list(addresses)
+    def give(self, nic: Netif, addresses: Sequence[str], state: str, inside_first: bool = False, **more: str) -> None:
+        """Have the node make a NIC where it is not there, and publish addresses; then, or before, tell the VE."""
         given = {"IP_ADD": " ".join(addresses)} if addresses else {}
+        if inside_first:
+            self._tell(nic, addresses)
         self.network("vz-netns_dev_add", nic, **given, **more, VE_STATE=state)
         if nic.name not in self.ve.nics:
             self.ve.plug(nic)
+        if not inside_first:
+            self._tell(nic, addresses)
+
+    def _tell(self, nic: Netif, addresses: Sequence[str]) -> None:
         for address in addresses:
             self.ve.add_address(address, nic.name)
 

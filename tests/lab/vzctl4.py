@@ -62,7 +62,7 @@ class Vzctl4:
             ve.kill()
             if before_network:
                 before_network()
-            net_del(self.node.hn, ctid, self._published(ctid), stopping=True)
+            self._after_end(ctid)
             if before_umount:
                 before_umount()
             self._umount(ctid, streams, skip_hooks)
@@ -104,7 +104,7 @@ class Vzctl4:
 
         def body(ve: VE, streams: Streams) -> None:
             ve.kill()
-            net_del(self.node.hn, ctid, self._published(ctid), stopping=True)
+            self._after_end(ctid)
             self._umount(ctid, streams)
             self._replace(ve, text)
             self._mount(ctid, streams)
@@ -222,6 +222,10 @@ class Vzctl4:
                 body(self.node.ve(ctid), streams)
 
         return command(locked_body, self.stdout)
+
+    def _after_end(self, ctid: str) -> None:
+        """Take back what the start published, as vps-net_del does."""
+        net_del(self.node.hn, ctid, self._published(ctid), stopping=True)
 
     def _boot(self, ve: VE) -> None:
         ve.boot()

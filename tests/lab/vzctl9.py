@@ -127,12 +127,15 @@ class Vzctl9:
 
         return self._command(ctid, body)
 
-    def ipadd(self, ctid: str, ip: str, save: bool = False) -> Result:
-        """Do `set --ipadd`: vz-netns_dev_add and no action script; the config is saved after it."""
+    def ipadd(self, ctid: str, ip: str, save: bool = False, inside_first: bool = False) -> Result:
+        """Do `set --ipadd`: vz-netns_dev_add and no action script; the config is saved after it.
+
+        inside_first: the VE has the address before the script runs, as one that takes it by itself.
+        """
 
         def body(run: Run) -> None:
             if run.ve.running:
-                run.give(run.venet0(), [ip], "running")
+                run.give(run.venet0(), [ip], "running", inside_first)
             if save:
                 run.save(with_addresses(run.read(), [*addresses_in(run.text), ip]))
 

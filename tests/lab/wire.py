@@ -22,6 +22,7 @@ __all__ = [
     "Frame",
     "Tap",
     "advertise_router",
+    "age_neighbour",
     "announce",
     "flush_neighbours",
     "neighbour",
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 IP_TRANSPARENT, IPV6_TRANSPARENT = 19, 75
-NUD_PERMANENT, NUD_NOARP = 0x80, 0x40
+NUD_PERMANENT, NUD_NOARP, NUD_STALE = 0x80, 0x40, 0x04
 
 
 def ping(
@@ -202,6 +203,14 @@ def flush_neighbours(box: Box) -> None:
             for entry in list(ipr.get_neighbours(family=family)):
                 if not entry["state"] & (NUD_PERMANENT | NUD_NOARP):
                     ipr.neigh("del", family=family, dst=entry.get("NDA_DST"), ifindex=entry["ifindex"])
+
+
+def age_neighbour(box: Box, ip: str) -> None:
+    """Make a neighbour entry stale, as it is half a minute after it was last confirmed."""
+    with box.ipr() as ipr:
+        for entry in list(ipr.get_neighbours(family=family_of(ip))):
+            if entry.get("NDA_DST") == ip:
+                ipr.neigh("change", dst=ip, lladdr=entry.get("NDA_LLADDR"), ifindex=entry["ifindex"], state=NUD_STALE)
 
 
 def neighbour(box: Box, ip: str) -> str | None:

@@ -14,13 +14,32 @@ from tests.wrapped import Wrapped  # noqa: E402
 FILES = ("/etc/vz/vzhooks.ini", "/var/lib/vzhooks/vzhooks.ini.good", "/etc/vz/conf/101.conf")
 
 
+BRIDGED = "4b"
+"""Names vzctl 4 whose venet0 is a bridge, among generations."""
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "bridged: run on vzctl 4 whose venet0 is a bridge too")
+
+
+def node_of(rp_filter, generation):
+    return ExampleNode(rp_filter, 4 if generation == BRIDGED else generation, bridged=generation == BRIDGED)
+
+
+def rp_filters(generation, core):
+    """Return what `every` means: OpenVZ 9 takes every rp_filter for the core promises alone, a bridge never."""
+    return (0, 1, 2) if generation == 4 or (core and generation == 9) else (1,)
+
+
 def pytest_generate_tests(metafunc):
-    """Run on both generations, or on those a test names; OpenVZ 9 takes every rp_filter for the core promises alone."""
+    """Run on both generations, or on those a test names; on the bridged venet0 what is core or marked so."""
     marker = metafunc.definition.get_closest_marker("generation")
+    core = metafunc.definition.get_closest_marker("core")
     generations = marker.args if marker else (4, 9)
+    if 4 in generations and (core or metafunc.definition.get_closest_marker("bridged")):
+        generations = (*generations, BRIDGED)
     if "every" in metafunc.fixturenames:
-        core = metafunc.definition.get_closest_marker("core")
-        settings = [(r, g) for g in generations for r in ((0, 1, 2) if g == 4 or core else (1,))]
+        settings = [(r, g) for g in generations for r in rp_filters(g, core)]
         metafunc.parametrize("every", settings, indirect=True, ids=[f"vz{g}-rp_filter{r}" for r, g in settings])
     for name, scope in (("site", None), ("bare", None), ("shared", "module")):
         if name in metafunc.fixturenames:
@@ -30,7 +49,7 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture
 def every(request):
     """The node with each value of rp_filter."""
-    with ExampleNode(*request.param) as node:
+    with node_of(*request.param) as node:
         site = Site(node)
         site.install()
         yield site
@@ -39,14 +58,14 @@ def every(request):
 @pytest.fixture
 def bare(request):
     """The node before `vzhooks install`, with rp_filter 1, as EL has it."""
-    with ExampleNode(1, request.param) as node:
+    with node_of(1, request.param) as node:
         yield Site(node)
 
 
 @pytest.fixture
 def site(request):
     """The node with rp_filter 1."""
-    with ExampleNode(1, request.param) as node:
+    with node_of(1, request.param) as node:
         site = Site(node)
         site.install()
         yield site
