@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""An administrator's own rules and gateways count for all that asked nothing of vzhooks, at any priority."""
+
+import pytest
+
+from tests import ways
+from tests.lab.bystanders import sh
+from tests.lab.node import BEYOND, BEYOND6, CLIENT
+from tests.site import BEYONDS, OWN, pair
+
+PRIORITIES = [32000, 32763, 32764, 32765]
+METRICS = """ip route del default; ip -6 route del default
+    n=100; for dev in eth0 eth3 eth4; do n=$((n + 1))
+        ip route add default via 192.168.18.1 dev $dev metric $n
+        ip -6 route add default via fd00:18::1 dev $dev metric $n; done"""
+AWAY = "ip route add default via 192.168.18.1 dev {nic} table 200"
+
+
+def of_105(site, running):
+    box, own = site.node.ve("105").box, "192.168.18.105"
+    return {**{f"105 leaves to {dst} by": ways.leaves(site, box, own, dst) for dst in (CLIENT, BEYOND)},
+            "node -> 105": ways.reaches(site.node.hn, own)}
+
+
+@pytest.mark.parametrize("priority", PRIORITIES)
+@pytest.mark.parametrize("rule", ["from {ve} lookup 200", "from {ve} blackhole"])
+def test_rules_from_a_ve_without_uplink_count(bare, rule, priority):
+    sh(bare.node.hn, AWAY.format(nic="eth3"))
+    sh(bare.node.hn, f"ip rule add {rule.format(ve='192.168.18.105')} priority {priority}")
+    before = ways.stay(bare, of_105)
+    assert before[f"105 leaves to {BEYOND} by"] == ("eth3" if "lookup" in rule else "")
+
+
+@pytest.mark.parametrize("priority", PRIORITIES)
+def test_rules_to_a_ve_without_uplink_count(bare, priority):
+    """For others than the assigned, which reach all VEs of the node."""
+    sh(bare.node.hn, f"ip rule add to 192.168.18.106 blackhole priority {priority}")
+    bare.both("106")
+
+    def measure(site, running):
+        return {"105 -> 106": ways.reaches(site.node.ve("105").box, "192.168.18.106"),
+                "node -> 106": ways.reaches(site.node.hn, "192.168.18.106"),
+                "client -> 106": ways.reaches(site.node.client, "192.168.18.106")}
+
+    assert not any(ways.stay(bare, measure).values())
+
+
+def test_a_rule_that_leads_by_a_reserved_nic_lets_nothing_out(site):
+    """`reserved` is said by the administrator too, and is the stronger word."""
+    sh(site.node.hn, AWAY.format(nic="eth0") + "; ip rule add from 192.168.18.105 lookup 200")
+    site.ini("[node]\nreserved = eth0\n")
+    site.both("105")
+    site.vzhooks("resync")
+    site.leaves_by("105", None, (CLIENT, BEYOND), src="192.168.18.105")
+
+
+@pytest.mark.parametrize("priority", [900, 32000, 32765])
+def test_an_own_address_that_a_rule_names_is_left_to_it_and_said(bare, priority):
+    sh(bare.node.hn, AWAY.format(nic="eth4"))
+    sh(bare.node.hn, f"ip rule add from 192.168.18.11 lookup 200 priority {priority}")
+
+    def measure(site, running):
+        return {dst: ways.leaves(site, site.node.hn, "192.168.18.11", dst) for dst in (CLIENT, BEYOND)}
+
+    assert ways.stay(bare, measure) == {CLIENT: "eth4", BEYOND: "eth4"}
+
+
+def test_what_is_left_to_another_s_rule_is_said(site):
+    sh(site.node.hn, "ip rule add from 192.168.18.11 lookup 200 priority 32000")
+    site.node.create_ve("101", pair("101"), "eth3")
+    assert site.vzctl.start("101").rc == 0
+    done = site.vzhooks("resync")
+    assert "from 192.168.18.11" in done.stderr + done.stdout
+    assert "32000" in done.stderr + done.stdout
+
+
+def test_with_a_default_route_a_nic_replies_leave_by_the_nic_with_the_address(site):
+    """As NetworkManager makes them, with a metric each."""
+    sh(site.node.hn, METRICS)
+    site.both("101", uplink="eth3")
+    site.both("105")
+    for address, nic in OWN.items():
+        dst = BEYOND6 if ":" in address else BEYOND
+        assert ways.leaves(site, site.node.hn, address, dst) == nic, address
+    site.leaves_by("101", "eth3", BEYONDS)
+    site.leaves_by("105", "eth0", BEYONDS)
