@@ -1,0 +1,98 @@
+"""Packets that nobody sent: those that the node makes in a VE's name, that loop, or that claim to be a VE's."""
+
+import socket
+
+import pytest
+
+from tests.lab.bystanders import sh
+from tests.lab.tap import Tap
+from tests.lab.wire import ping, send_udp
+from tests.site import BEYOND, CLIENTS, NICS, fits, is_carried, pair
+
+RESET = """nft add table inet fw
+nft 'add chain inet fw forward { type filter hook forward priority 0; }'
+nft add rule inet fw forward tcp dport 7 reject with tcp reset"""
+NETS = {"198.51.100.16/28": ("198.51.100.17", "198.51.100.19", "192.168.18.11"),
+        "2001:db8:18::/64": ("2001:db8:18::17", "2001:db8:18::19", "fd00:18::11")}
+
+
+def call(site, address):
+    """Begin a TCP connection from the client, so that the node resets it in the VE's name."""
+    client = next(c for c in CLIENTS if fits(c, address))
+    with site.node.client.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM) as tcp:
+        tcp.settimeout(0.3)
+        tcp.bind((client, 0))
+        try:
+            tcp.connect((address, 7))
+        except ConnectionRefusedError:
+            return "reset"
+        except OSError:
+            return "nothing"
+    return "connected"
+
+
+def resets(site, *ctids):
+    """Call each address of VEs; return by which NICs the node answered in its name, and what the client heard."""
+    addresses = [a for ctid in ctids for a in pair(ctid)]
+    with Tap(site.node.hn, *NICS) as tap:
+        heard = [call(site, address) for address in addresses]
+        left = [f for f in tap.find(outgoing=True, proto="tcp") if f.src in addresses]
+    return {f.nic for f in left}, heard
+
+
+def test_without_uplinks_a_reset_leaves_by_the_first_nic(bare):
+    sh(bare.node.hn, RESET)
+    bare.both("101")
+    assert resets(bare, "101") == ({"eth0"}, ["reset"] * 2)
+
+
+def test_a_reset_in_an_assigned_ve_s_name_leaves_by_its_uplink(every):
+    sh(every.node.hn, RESET)
+    every.both("101", uplink="eth3")
+    assert resets(every, "101") == ({"eth3"}, ["reset"] * 2)
+
+
+@pytest.mark.parametrize("layer", ["rules", "nft"])
+def test_a_reset_leaks_by_no_other_nic_without_either_layer(site, layer):
+    site.both("101", uplink="eth3")
+    site.end_announcers()
+    site.flush(layer)
+    sh(site.node.hn, RESET)
+    assert resets(site, "101")[0] <= {"eth3"}
+
+
+def test_a_reset_in_an_unassigned_ve_s_name_leaves_by_no_reserved_nic(every):
+    every.ini("[node]\nreserved = eth0\n")
+    sh(every.node.hn, RESET)
+    every.both("101", uplink="eth3")
+    every.both("105")
+    assert "eth0" not in resets(every, "105")[0]
+    assert resets(every, "101") == ({"eth3"}, ["reset"] * 2)
+
+
+@pytest.mark.parametrize("kind", ["blackhole", "unreachable", "prohibit"])
+def test_an_unused_address_of_a_network_routed_to_the_node_makes_no_loop(site, kind):
+    for network, (_, _, via) in NETS.items():
+        sh(site.node.hn, f"ip route add {kind} {network}")
+        sh(site.node.client, f"ip route add {network} via {via}")
+    site.ve("101", *(ve for ve, _, _ in NETS.values()), uplink="eth3")
+    for ve, unused, _ in NETS.values():
+        with Tap(site.node.hn, *NICS) as tap:
+            assert ping(site.node.ve("101").box, unused, src=ve, count=3, timeout=0.3) == 0
+        assert [f for f in tap.find(dst=unused) if is_carried(f)] == []
+        assert ping(site.node.client, ve, count=3) == 3
+        site.leaves_by("101", "eth3", BEYOND if "." in ve else "2001:db8:113::9", src=ve)
+
+
+def test_a_packet_from_the_lan_that_claims_to_be_a_ve_s_is_not_carried(every):
+    """With rp_filter 1 the node would not, hardened or not; nor may it with another."""
+    every.both("101", uplink="eth3")
+    every.both("102", uplink="eth4")
+    every.both("105")
+    for ctid in ("102", "105"):
+        for source, target in zip(pair("101"), pair(ctid)):
+            assert ping(every.node.client, target, count=1) == 1
+            with Tap(every.node.hn) as tap:
+                send_udp(every.node.client, source, target, count=3)
+            assert [f for f in tap.find(src=source, dst=target, outgoing=True) if f.nic not in NICS] == []
+            assert tap.count(src=source, dst=target, outgoing=False)

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What claims a local VE's address is not carried, and a network routed to the node is no loop."""
+
+import pytest
+
+from tests.lab.tap import Tap
+from tests.lab.wire import send_udp
+from tests.site import BEYONDS, CLIENTS, NICS, pair
+
+ROUTED = (("198.51.100.16/28", "198.51.100.17", "198.51.100.19", "192.168.18.11"),
+          ("2001:db8:16::/64", "2001:db8:16::17", "2001:db8:16::19", "fd00:18::11"))
+
+
+def arrives(site, ctid, src, dst):
+    """Tell whether a datagram that the client sends reaches a VE's side of the node."""
+    device = site.node.ve(ctid).device
+    with Tap(site.node.hn) as tap:
+        send_udp(site.node.client, src, dst, count=3)
+        return tap.count(nic=device, outgoing=True, src=src, dst=dst, proto="udp") > 0
+
+
+@pytest.mark.parametrize("victim", ["102", "106"], ids=["assigned", "unassigned"])
+def test_the_lan_cannot_send_to_a_ve_in_another_ve_s_name(every, victim):
+    every.both("101", uplink="eth3")
+    every.both("102", uplink="eth4")
+    every.both("105", "106")
+    every.acquaint(*pair(victim))
+    for dst, client in zip(pair(victim), CLIENTS):
+        assert arrives(every, victim, client, dst)
+    for claimed in ("101", "105"):
+        for src, dst in zip(pair(claimed), pair(victim)):
+            assert not arrives(every, victim, src, dst), (src, dst)
+
+
+@pytest.mark.parametrize("claimed", ["101", "105"])
+def test_the_lan_cannot_send_beyond_in_a_ve_s_name(every, claimed):
+    every.both("101", uplink="eth3")
+    every.both("105")
+    for own, dst in zip(("192.168.18.11", "fd00:18::11"), BEYONDS):
+        box = every.node.client
+        box.run(["ip", "route", "add", "203.0.113.77" if "." in dst else "2001:db8:113::77", "via", own], check=True)
+    with Tap(every.node.hn, *NICS) as tap:
+        for src, dst in zip(pair(claimed), ("203.0.113.77", "2001:db8:113::77")):
+            send_udp(every.node.client, src, dst, count=3)
+        assert tap.count(outgoing=False, proto="udp") >= 6
+        assert tap.find(outgoing=True, proto="udp") == []
+
+
+@pytest.mark.parametrize("kind", ["blackhole", "unreachable", "prohibit"])
+def test_an_unused_address_of_a_network_routed_to_the_node_goes_nowhere(site, kind):
+    for network, _, _, own in ROUTED:
+        site.hn("ip", "route", "add", kind, network)
+        site.node.client.run(["ip", "route", "add", network, "via", own], check=True)
+    site.ve("101", *(ve for _, ve, _, _ in ROUTED), uplink="eth3")
+    with Tap(site.node.hn, *NICS) as tap:
+        for _, ve, unused, _ in ROUTED:
+            send_udp(site.node.ve("101").box, ve, unused, count=3)
+        assert [f for f in tap.find(outgoing=True, proto="udp") if f.dst in (r[2] for r in ROUTED)] == []
+    for _, ve, _, _ in ROUTED:
+        site.leaves_by("101", "eth3", src=ve)
+        assert site.ping("101", src=ve) == 3
