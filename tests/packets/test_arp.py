@@ -52,6 +52,7 @@ def test_own_addresses_are_reached_by_their_own_nic(every):
         assert {f.nic for f in tap.frames if "echo" in f.info} == {nic}, address
 
 
+@pytest.mark.bridged
 def test_neighbours_that_vzctl_misled_are_right_within_5_s(every):
     """An advertisement is believed by those alone who know the address already, so that for IPv6 it is asked for."""
     client = every.node.client
@@ -95,6 +96,7 @@ def read_to_end(descriptor):
     return data
 
 
+@pytest.mark.bridged
 def test_vzctl_may_publish_again_whenever_it_likes(every):
     two_ves(every)
     for address in pair("103"):
@@ -145,6 +147,7 @@ def test_a_flapped_uplink_answers_again_after_a_resync(site):
     assert [ping(site.node.client, a, count=3) for a in VES] == [3] * 4
 
 
+@pytest.mark.bridged
 def test_an_uplink_without_an_address_is_published_on_by_us(every):
     every.ini(f"[uplink:isp1]\ndevice = eth3\ngateway = 192.168.18.1\ngateway6 = {GATEWAY6}\n")
     for address in ("192.168.18.11/24", OWN6["eth3"]):
@@ -158,7 +161,7 @@ def test_an_uplink_without_an_address_is_published_on_by_us(every):
     for address, client in zip(pair("101"), CLIENTS):
         assert ping(every.node.client, address, src=client, count=3) == 3
     assert every.ping("101", BEYONDS) == 3
-    every.vzctl.stop("101")
+    every.stop("101")
     assert every.answers(*pair("101")) == []
 
 

@@ -70,7 +70,7 @@ def test_a_name_that_two_ves_have(busy, argv):
 
 
 USAGE = [
-    [], ["uplink"], ["--verbos3"], ["resync", "--force"], ["resync", "--uplink", "eth3"], ["status", "--json=yes"],
+    [], ["uplink"], ["--verbos3"], ["status", "--force"], ["resync", "--uplink", "eth3"], ["status", "--json=yes"],
     ["set"], ["set", "102"], ["set", "--uplink", "eth3"], ["set", "102", "--uplink"], ["set", "102", "--uplink", ""],
     ["set", "102", "103", "--uplink", "eth3"], ["route"], ["route", "102"], ["route", "102", "nowhere"],
     ["route", "102", "10.0.0.0/8"], ["route", "102", "10.0.0.1", "x"], ["harden", "now"],
@@ -200,6 +200,6 @@ def test_output_that_goes_nowhere(busy, how):
         done = busy.node.hn.run(["sh", "-c", f"exec {sys.executable} -I -m vzhooks {' '.join(argv)} {how}"])
         assert "Traceback" not in done.stderr + done.stdout
         assert len([x for x in done.stderr.splitlines() if "stdout" in x]) == (how == ">/dev/full" and argv in (
-            ["status"], ["resync"], ["resync", "-v"])), (argv, done.stderr)
+            ["status"], ["resync"])), (argv, done.stderr)
         assert busy.node.hn.read("/run/vzhooks/lock") == ""
         busy.settled()

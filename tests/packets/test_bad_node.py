@@ -52,16 +52,18 @@ def spoil(site, how):
     ("dangling link", [f"{INI}: the link leads nowhere"]),
 ])
 def test_an_ini_that_cannot_be_used(site, how, parts):
-    """Hooks go by the last good copy and warn, the command line refuses; without a copy nobody is let out."""
+    """Hooks and looks go by the last good copy and warn, a resync refuses; without a copy nobody is let out."""
     running(site, ETH4 + ISP1)
     for ctid, uplink in (("101", "isp1"), ("103", "isp1"), ("105", None)):
         site.node.create_ve(ctid, [f"192.168.18.{ctid}"], uplink)
     spoil(site, how)
     with unhurt(site):
-        for command in ("resync", "status"):
-            done = site.vzhooks(command, rc=1)
-            assert done.stdout == ""
-            one_line(done.stderr, *parts)
+        done = site.vzhooks("resync", rc=1)
+        assert done.stdout == ""
+        one_line(done.stderr, *parts)
+        said = site.vzhooks("status").stdout.splitlines()[0]
+        assert said.startswith("warning: ") and said.endswith("going by the last good copy until then")
+        assert [part for part in parts if part not in said] == []
     goes_on(site, "101", *parts, "going by the last good copy")
     site.leaves_by("101", "eth3")
     site.end_announcers()
@@ -78,13 +80,32 @@ def test_an_ini_that_cannot_be_used(site, how, parts):
     ("device = eth3\n\x1b[31mred = 1", ["[uplink:isp1]", "unknown key"]),
 ])
 def test_an_error_in_one_uplink_concerns_its_ves_alone(busy, body, parts):
-    use(busy, f"{ETH4}[uplink:isp1]\n{body}\n")
+    use(busy, f"{ETH4}[uplink:isp1]\n{body}\n", "--force")
     busy.node.create_ve("101", [VE101], "isp1")
     with unhurt(busy):
         refused(busy, "101", "VE 101", "start refused", INI, *parts)
         busy.node.write_conf("101", [VE101], "eth4")
         assert hook(busy, "mount").returncode == 0
         assert hook(busy, "umount").returncode == hook(busy, "postumount").returncode == 0
+
+
+def test_one_typo_cuts_off_nobody_who_has_an_uplink(site):
+    """Hooks go by the last good copy of an uplink, and by the new ini for all else; no resync by hand cuts it off."""
+    running(site, ETH4 + ISP1)
+    site.ve("101", uplink="isp1")
+    site.end_announcers()
+    site.node.create_ve("103", ["192.168.18.103"], "isp1")
+    site.node.create_ve("104", ["192.168.18.104"], "isp2")
+    site.ini(f"{ETH4}{ISP1}gatway = 192.168.18.1\n[uplink:isp2]\ndevice = eth0\n")
+    typo = f"{INI}:4: [uplink:isp1] gatway: unknown key; did you mean gateway?"
+    with unhurt(site):
+        said = site.vzhooks("resync", rc=1).stderr
+        assert "nothing was changed" in said and typo in said, said
+    for ctid, nic in (("103", "eth3"), ("104", "eth0")):
+        goes_on(site, ctid, typo, "going by the last good copy of uplink isp1 until then")
+        site.end_announcers()
+        site.leaves_by(ctid, nic)
+    site.leaves_by("101", "eth3")
 
 
 GONE_BAD = {
@@ -96,21 +117,25 @@ GONE_BAD = {
 
 
 def test_a_running_ve_is_cut_off_when_its_uplink_goes_bad(site):
-    """By the next resync, never by main; the others go on, and the old ini brings it back."""
+    """By no resync but a forced one, and never by main; the others go on, and the old ini brings it back."""
     running(site, ETH4 + ISP1)
     site.ve("101", uplink="isp1")
     site.end_announcers()
+    site.vzhooks("resync")
     for isp1, part in GONE_BAD.items():
         site.ini(ETH4 + isp1)
-        for command in ("resync", "status"):
-            told = [line for line in site.vzhooks(command, rc=None).stderr.splitlines() if "VE 101" in line]
-            one_line("\n".join(told), f"vzhooks {command}: VE 101: ", part)
+        with unhurt(site):
+            said = site.vzhooks("resync", rc=1).stderr
+            assert "nothing was changed" in said and part in said and "--force" in said, said
+        site.leaves_by("101", "eth3")
+        told = [line for line in site.vzhooks("resync", "--force", rc=1).stderr.splitlines() if "VE 101" in line]
+        assert told and all(part in line for line in told)
         site.leaves_by("101", None)
         site.leaves_by("102", "eth4")
-    assert site.status("101") == "blocked"
-    site.ini(ETH4 + ISP1)
-    site.vzhooks("resync")
-    site.leaves_by("101", "eth3")
+        assert site.status("101") != "ok"
+        site.ini(ETH4 + ISP1)
+        site.vzhooks("resync")
+        site.leaves_by("101", "eth3")
 
 
 # -- what belongs to others -------------------------------------------------------------------------
@@ -118,7 +143,8 @@ def test_a_running_ve_is_cut_off_when_its_uplink_goes_bad(site):
 
 @pytest.mark.parametrize("occupy, part", [
     ("ip route {} 10.9.0.0/16 dev eth0 table 1003", "holds another's route to 10.9.0.0/16"),
-    ("ip rule {} from 10.9.0.0/16 lookup 1003 priority 900", "is looked up by another's rule of priority 900"),
+    ("ip rule {} from 10.9.0.0/16 lookup 1003 priority 900",
+     "is looked up by another's rule (from 10.9.0.0/16 lookup 1003 priority 900)"),
 ], ids=["routes", "a rule"])
 def test_a_table_that_others_use_is_refused(busy, occupy, part):
     busy.hn(*occupy.format("add").split())
@@ -179,3 +205,23 @@ def test_a_start_is_noted(site):
     """Else `refused` could not fail for a note that is left."""
     site.ve("101", uplink="eth3")
     assert "101" in records(site)
+@pytest.mark.parametrize("command", [("harden",), ("harden", "--undo")])
+def test_a_typo_in_an_uplink_cuts_off_nobody_at_a_command_that_is_not_about_it(site, command):
+    running(site, ETH4 + ISP1)
+    site.ve("101", uplink="isp1")
+    site.end_announcers()
+    site.vzhooks("resync")
+    site.ini(ETH4 + ISP1 + "gatway = 192.168.18.1\n")
+    site.vzhooks(*command, rc=None)
+    site.leaves_by("101", "eth3")
+
+
+def test_a_resync_refuses_to_cut_off_a_ve_that_has_just_started(site):
+    """Its note still says starting, as the announcer was ended."""
+    running(site, ETH4 + ISP1)
+    site.ve("101", uplink="isp1")
+    site.end_announcers()
+    site.ini(ETH4)
+    with unhurt(site):
+        assert "nothing was changed" in site.vzhooks("resync", rc=1).stderr
+    site.leaves_by("101", "eth3")

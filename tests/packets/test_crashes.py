@@ -14,8 +14,7 @@ from vzhooks import cli, kernel, nft, reconcile, sysctl
 from vzhooks.census import Event
 from vzhooks.errors import LockBusy
 from vzhooks.host import Paths
-from vzhooks.ini import load_for_hook
-from vzhooks.reconcile import Request
+from vzhooks.request import HOOK, Request
 
 pytestmark = pytest.mark.generation(4)  # the steps of a run are the same on both
 
@@ -39,8 +38,8 @@ def work(event="", request=None, changes=None):
             return change(*args)
         return step
     kernel.Kernel.apply, nft.load, sysctl.write = map(limited, (kernel.Kernel.apply, nft.load, sysctl.write))
-    request = request or Request(event=Event(event, "101") if event else None)
-    report = reconcile.run(Paths(), load_for_hook(Paths())[0], request)
+    request = request or Request(event=Event(event, "101") if event else None, door=HOOK)
+    report = reconcile.run(Paths(), request)
     assert not report.failures, report.failures
     return len(made)
 

@@ -84,6 +84,7 @@ def test_a_nic_added_later_is_hardened_by_the_next_run(site):
         add_veth(ipr, "hn-eth5.7", "eth5.7", site.node.hn.pid, None, "00:0c:29:b3:a2:99")
     with site.node.hn.ipr() as ipr:
         set_link(ipr, site.node.hn.index("eth5.7"), True)
+    site.node.add_address("eth5.7", "192.168.18.13/24")
     site.vzhooks("harden", "--check", rc=3)
     site.vzhooks("resync")
     assert hard(site, "eth5.7") == ["1", "2"]

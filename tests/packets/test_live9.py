@@ -20,9 +20,8 @@ from tests.lab.wire import neighbour, ping, send_udp
 from tests.site import CLIENT, CLIENTS, NICS, VE101, Site, is_carried, pair
 from vzhooks import follow, reconcile
 from vzhooks.host import Paths
-from vzhooks.reconcile import Request
 from vzhooks.records import Expected
-from vzhooks.settings import Settings
+from vzhooks.request import Request
 
 NEW, NEW6 = ADDED = pair("177")
 LATER = "192.168.18.178"
@@ -260,7 +259,7 @@ def test_ctrl_c_ends_no_change_of_addresses_in_the_midst(nine):
 def settled_too_early():
     follow.ROUTE_WAIT_S = 0.2
     paths, mine = Paths(), frozenset({NEW})
-    reconcile.run(paths, Settings(), Request(ctids=frozenset({"101"}), expect={"101": Expected(None, (NEW,))}))
+    reconcile.run(paths, Request(ctids=frozenset({"101"}), expect={"101": Expected(None, (NEW,))}))
     follow._settle(paths, "101", mine, mine, True)
 
 

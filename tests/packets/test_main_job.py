@@ -24,7 +24,7 @@ def test_each_ve_leaves_by_its_own_uplink(every):
         assert every.ping("101", dst) == 3
         assert every.ping("102", dst) == 3
     every.settled()
-    assert every.vzctl.stop("101").rc == every.vzctl.stop("102").rc == 0
+    every.stop("101", "102")
     assert not [text for text in every.state().values() if any(a in text for a in (*pair("101"), *pair("102")))]
     assert every.answers(*pair("101"), *pair("102")) == []
     every.vzhooks("harden", "--undo")
@@ -79,15 +79,17 @@ def test_an_address_of_no_ve_is_not_carried_by_a_reserved_device(every):
     every.ini("[node]\nreserved = eth0\n")
     every.both("101", uplink="eth3")
     every.both("105")
+    # On OpenVZ 9 an assigned VE is held by its own device, whatever source it uses.
+    held = "eth3" if every.node.generation == 9 else None
     for stranger in pair("199"):
-        every.leaves_by("101", None, src=stranger)
+        every.leaves_by("101", held, src=stranger)
     every.leaves_by("105", None)
     every.leaves_by("101", "eth3")
     assert every.ping("105", pair("101")) == 3
     for layer in ("rules", "nft"):
         every.flush(layer)
         for stranger in pair("199"):
-            every.leaves_by("101", None, src=stranger)
+            every.leaves_by("101", None if layer == "rules" else held, src=stranger)
         every.vzhooks("resync")
 
 

@@ -45,7 +45,7 @@ def gone(site, before):
     assert unordered(site.state()) == unordered(before)
 
 
-@pytest.mark.parametrize("given", [UUID, "web one"])
+@pytest.mark.parametrize("given", [UUID, f"{{{UUID}}}", "web one"])
 def test_a_ve_with_a_uuid_and_a_name(nine, given):
     before = nine.state()
     nine.node.create_ve(UUID, pair("101"), "eth3", extra='NAME="web one"\n')

@@ -45,11 +45,56 @@ def test_a_ve_that_is_cut_off_is_told_so(two):
     assert "cut off: eth3 is down" in found["why"]
 
 
-def test_an_answer_that_contradicts_the_config_is_told(two):
+def test_an_answer_that_contradicts_the_config_is_told_with_what_becomes_of_the_packet(two):
     two.end_announcers()
     two.flush("rules")
-    done = two.vzhooks("route", "101", BEYOND, rc=3)
-    assert "should leave by eth3, but routing says eth0" in done.stderr
+    said = two.vzhooks("route", "101", BEYOND, rc=3).stderr
+    assert "should leave by eth3" in said
+    assert "but the kernel sends it by eth0, where the guard drops it; run `vzhooks resync`" in said
+    two.leaves_by("101", None, BEYOND)
+    two.flush("nft")
+    said = two.vzhooks("route", "101", BEYOND, rc=3).stderr
+    assert "but the kernel sends it by eth0, and no guard holds it: it does leave; run `vzhooks resync`" in said
+    two.leaves_by("101", "eth0", BEYOND)
+
+
+@pytest.mark.parametrize("ini, words", [
+    ("", "sends it by eth0, and no guard holds it: it does leave"),
+    ("[node]\nreserved = eth0\n", "the kernel answers: ")])
+def test_a_new_address_needs_only_a_resync(two, ini, words):
+    """Of which no action script of vzctl 4 tells us."""
+    two.ini(ini)
+    two.vzhooks("resync")
+    two.end_announcers()
+    assert two.vzctl.ipadd("101", "192.168.18.111", save=True).rc == 0
+    said = two.vzhooks("route", "101", BEYOND, rc=3)
+    assert words in said.stderr and said.stderr.rstrip().endswith("run `vzhooks resync`")
+    assert "no way there" not in said.stdout
+    two.vzhooks("resync")
+    assert two.vzhooks("route", "101", BEYOND).stdout.count("device  eth3 via") == 2
+
+
+@pytest.mark.parametrize("action, answer", [("lookup 200", "sends it by eth4, where the guard drops it"),
+                                            ("prohibit", "the kernel answers: Permission denied")])
+def test_a_rule_of_others_before_ours_is_named_with_what_mends_it(two, action, answer):
+    two.end_announcers()
+    two.hn("ip", "route", "add", "default", "via", "192.168.18.1", "dev", "eth4", "table", "200")
+    two.hn("ip", "rule", "add", "from", VE101, *action.split(), "priority", "999")
+    said = two.vzhooks("route", "101", BEYOND, rc=3)
+    assert f"rule    from {VE101}/32 {action} priority 999" in said.stdout
+    assert f"{answer}; another's rule does that: `ip rule del from {VE101}/32 {action} priority 999`" in said.stderr
+    assert "resync" not in said.stderr
+    two.hn("sh", "-ec", said.stderr.split("`")[1])
+    assert says(two, "101", BEYOND)["device"] == "eth3 via 192.168.18.1"
+
+
+def test_the_rule_that_decides_for_a_ve_without_uplink_is_named(two):
+    assert says(two, "105", BEYOND)["rule"] == "from all lookup main priority 32766"
+    two.hn("ip", "route", "add", "default", "via", "192.168.18.1", "dev", "eth4", "table", "200")
+    two.hn("ip", "rule", "add", "from", "192.168.18.105", "lookup", "200", "priority", "32000")
+    found = says(two, "105", BEYOND)
+    assert found["rule"] == "from 192.168.18.105/32 lookup 200 priority 32000"
+    assert found["device"] == "eth4 via 192.168.18.1"
 
 
 @pytest.mark.parametrize(("args", "rc", "text"), [

@@ -13,6 +13,7 @@ from tests.site import CLIENTS, VE101, pair
 CONF = "/etc/vz/conf/101.conf"
 
 
+@pytest.mark.bridged
 def test_a_running_ve_moves_at_once_and_moves_back_at_its_next_start(every):
     every.both("101", uplink="eth3")
     conf = every.node.hn.read(CONF)
@@ -38,6 +39,7 @@ def test_save_keeps_it(every):
     every.leaves_by("101", "eth0")
 
 
+@pytest.mark.bridged
 @pytest.mark.parametrize("save", [(), ("--save",)])
 def test_a_move_loses_at_most_2_of_300_pings(every, save):
     every.both("101", uplink="eth3")

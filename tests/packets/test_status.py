@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.node import BEYOND, GATEWAY
-from tests.site import VE101
+from tests.lab.node import BEYOND, BEYOND6, GATEWAY
+from tests.site import SIX101, VE101
 
 pytestmark = pytest.mark.generation(4)  # what is read and said is the same on both
 
@@ -64,7 +64,8 @@ def test_status_of_the_example_node(site):
 
     data = shown(site)
     assert {k: list(data[k][0]) if k else list(data) for k in ("", "ves", "uplinks")} | {
-        "gateways": list(data["uplinks"][0]["gateways"][0]), "problems": ["ve", "text"]} == documented()
+        "gateways": list(data["uplinks"][0]["gateways"][0]), "node": list(data["node"]),
+        "problems": ["ve", "text"]} == documented()
     first, second = data["ves"]
     assert (first["ve"], first["name"], first["state"], first["device"]) == ("101", "web one", "ok", "eth3")
     assert first["addresses"] == [VE101, "fd00:18::101"]
@@ -80,21 +81,92 @@ def test_status_of_the_example_node(site):
     assert "107" in site.vzhooks("status", "107").stdout
 
     wide, narrow = (on_a_terminal(site, "status", width=w) for w in (200, 40))
-    assert f"101  web one  {VE101} fd00:18::101  isp1" in wide and "\x1b[32mok" in wide
+    assert re.search(rf"^101 +web one +{VE101} fd00:18::101 +isp1 ", wide, re.MULTILINE) and "\x1b[32mok" in wide
     assert max(len(line) for line in narrow.split("\n") if "\x1b" not in line) <= 40 and "fd00:18::101" in narrow
+    assert re.search(r"^105 .* unassigned", on_a_terminal(site, "status", width=80), re.MULTILINE)
     assert "\x1b" not in on_a_terminal(site, "status", env={"NO_COLOR": "1"})
     piped = site.vzhooks("status").stdout
-    assert f"101  web one  {VE101} fd00:18::101  isp1" in piped and "\x1b" not in piped
+    assert re.search(rf"^101 +web one +{VE101} fd00:18::101 +isp1 ", piped, re.MULTILINE) and "\x1b" not in piped
 
 
 def test_a_gateway_that_does_not_answer_is_told(site):
     site.ve("101", uplink="eth3")
     site.end_announcers()
     site.hn("ip", "neigh", "replace", GATEWAY, "dev", "eth3", "nud", "failed")
-    site.hn("ip", "neigh", "show", GATEWAY)
-    assert shown(site, "101")["ves"][0]["gateways"] == [{"address": GATEWAY, "reachable": "no"}]
+    ve = shown(site, "101", rc=None)["ves"][0]
+    assert ve["gateways"] == [{"address": GATEWAY, "reachable": "no"}]
+    assert ve["state"] == "no-gateway" and f"gateway {GATEWAY} on eth3 does not answer" in ve["why"]
     site.hn("ip", "neigh", "flush", "dev", "eth3")
     assert shown(site, "101")["ves"][0]["gateways"][0]["reachable"] == "unknown"
+
+
+def test_a_gateway_that_is_gone_is_found_out_by_the_ve_s_own_packets(site):
+    site.ini("[uplink:eth3]\ngateway = 192.168.18.77\n")
+    site.ve("101", uplink="eth3")
+    site.end_announcers()
+    assert site.ping("101", BEYOND, count=2) == 0
+    assert shown(site, "101", rc=None)["ves"][0]["state"] == "no-gateway"
+
+
+@pytest.mark.generation(4, 9)
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_rule_of_others_that_takes_a_ve_s_packets_is_named_and_what_is_told_mends_it(site, family):
+    """`ip rule add` without a priority comes before ours."""
+    site.both("101", "102", uplink="eth3")
+    site.end_announcers()
+    src, ip = ((VE101, ("ip",)) if family == 4 else (SIX101, ("ip", "-6")))
+    beyond, via = (BEYOND, GATEWAY) if family == 4 else (BEYOND6, "fd00:18::1")
+    site.hn(*ip, "route", "add", "default", "via", via, "dev", "eth4", "table", "200")
+    site.hn(*ip, "rule", "add", "from", src, "lookup", "200", "priority", "999")
+    site.leaves_by("101", None, beyond)
+    first, second = shown(site, rc=None)["ves"]
+    assert (first["state"], second["state"]) == ("diverted", "ok")
+    assert f"sends {src} beyond its gateway by eth4" in first["why"]
+    moved = first["why"].split("`")[3]
+    site.hn("sh", "-ec", moved)
+    assert shown(site)["ves"][0]["state"] == "ok"
+    site.leaves_by("101", "eth3", beyond)
+
+
+@pytest.mark.parametrize("rule", ["prohibit", "blackhole", "unreachable"])
+def test_a_rule_of_others_that_stops_a_ve_is_named(site, rule):
+    site.ve("101", uplink="eth3")
+    site.end_announcers()
+    site.hn("ip", "rule", "add", "from", VE101, "to", "192.168.18.0/24", rule)
+    ve = shown(site, rc=None)["ves"][0]
+    assert ve["state"] == "diverted" and f"from {VE101}/32 to 192.168.18.0/24 {rule} priority" in ve["why"]
+    assert f"to {GATEWAY} nowhere" in ve["why"]
+
+
+@pytest.mark.generation(4, 9)
+def test_a_ve_whose_init_died_is_not_ok(site):
+    """It is mounted still, and nothing leads to it."""
+    site.both("101", uplink="eth3")
+    site.end_announcers()
+    site.vzhooks("resync")
+    assert shown(site)["ves"][0]["state"] == "ok"
+    for route in (f"{VE101}/32", f"{SIX101}/128"):
+        site.node.del_route(route, oif=site.node.ve("101").device)
+    site.vzhooks("resync")
+    assert shown(site, rc=None)["ves"][0]["state"] == "mounted"
+
+
+def test_drift_of_the_node_is_told_as_the_node_s(site):
+    site.ve("101", uplink="eth3")
+    site.end_announcers()
+    site.hn("ip", "rule", "del", "from", "192.168.18.10", "to", "192.168.18.0/24", "priority", "1060")
+    data = shown(site, rc=3)
+    assert data["ves"][0]["state"] == "ok" and data["node"]["state"] == "drift"
+    assert "node: drift: missing: 1 rule; run `vzhooks resync`" in site.vzhooks("status", rc=3).stdout
+
+
+def test_an_uplink_that_was_not_saved_is_told(site):
+    site.ve("101", uplink="eth3")
+    site.end_announcers()
+    site.vzhooks("set", "101", "--uplink", "eth4")
+    ve = shown(site)["ves"][0]
+    assert (ve["state"], ve["device"], ve["override"]) == ("ok", "eth4", "eth4")
+    assert "without --save; its config says eth3" in ve["why"]
 
 
 def test_an_uplink_for_which_no_gateway_is_known_is_no_plain_ok(site):
@@ -113,7 +185,7 @@ def test_a_ve_may_be_named(site, command):
     site.end_announcers()
     site.flush("nft")
     site.vzhooks("resync")
-    site.hn("ip", "rule", "del", "from", VE101, "priority", "1010")
+    site.hn("ip", "rule", "del", "from", VE101, "priority", "1020")
     if command == "status":
         due = site.vzhooks("status", "-v", "web one", rc=3).stderr
         assert f"vzhooks status: due: ip rule add from {VE101}/32 lookup" in due
@@ -129,6 +201,6 @@ def test_a_long_resync_counts_on_a_terminal_alone(site):
     shown_there = on_a_terminal(site, "resync", stream="stderr", stdout=subprocess.DEVNULL)
     counts = re.findall(r"\rvzhooks resync: (\d+)/(\d+) changes", shown_there)
     assert all(int(n) <= int(total) for n, total in counts)  # none where the run took less than a second
-    assert re.search(r"(^|\r +\r)vzhooks resync: \d+ changes made in \d+ ms\n$", shown_there)
+    assert re.search(r"(^|\n|\r +\r)vzhooks resync: \d+ changes made in \d+ ms\n$", shown_there)
     site.flush("rules")
     assert "/" not in site.vzhooks("resync").stderr

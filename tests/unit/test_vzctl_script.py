@@ -171,6 +171,17 @@ def test_empty_and_odd_folders_of_path_are_no_trap(node):
     assert node.record("other")
 
 
+def test_a_relative_folder_of_path_is_passed_by(node):
+    node.real.unlink()
+    node.put("mine", "exit 8")
+    env = {"PATH": f"mine:./mine:{node.root}/other"}
+    done = subprocess.run([*node.shell, str(node.wrapper), "list"], env=env, cwd=node.root, capture_output=True)
+    assert done.returncode == 127
+    node.put("other", RECORD)
+    done = subprocess.run([*node.shell, str(node.wrapper), "list"], env=env, cwd=node.root, capture_output=True)
+    assert done.returncode == 0 and node.record("other")
+
+
 def test_a_python_that_is_gone_changes_nothing_and_says_so(node):
     node.python.unlink()
     done = node.run("set", "101", "--ipadd", "10.0.0.1", "--uplink", "eth3")
