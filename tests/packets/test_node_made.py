@@ -96,3 +96,28 @@ def test_a_packet_from_the_lan_that_claims_to_be_a_ve_s_is_not_carried(every):
                 send_udp(every.node.client, source, target, count=3)
             assert [f for f in tap.find(src=source, dst=target, outgoing=True) if f.nic not in NICS] == []
             assert tap.count(src=source, dst=target, outgoing=False)
+
+
+COOKIES = """nft add table inet sp
+nft 'add chain inet sp raw { type filter hook prerouting priority raw; }'
+nft add rule inet sp raw tcp dport 7 tcp flags syn notrack
+nft 'add chain inet sp forward { type filter hook forward priority 0; }'
+nft add rule inet sp forward tcp dport 7 ct state invalid,untracked synproxy mss 1460 wscale 7 timestamp sack-perm"""
+
+
+def test_a_syn_cookie_in_an_assigned_ve_s_name_leaves_by_its_uplink_or_not_at_all(site):
+    site.both("101", uplink="eth3")
+    site.end_announcers()
+    sh(site.node.hn, COOKIES)
+    assert resets(site, "101")[0] == {"eth3"}
+    site.flush("rules")
+    assert resets(site, "101")[0] == set()
+
+
+def test_a_syn_cookie_in_an_unassigned_ve_s_name_leaves_by_no_reserved_nic(site):
+    site.both("105")
+    sh(site.node.hn, COOKIES)
+    assert resets(site, "105")[0] == {"eth0"}
+    site.ini("[node]\nreserved = eth0\n")
+    site.vzhooks("resync", "--force")
+    assert "eth0" not in resets(site, "105")[0]
