@@ -143,7 +143,7 @@ def test_a_veth_is_a_lan_nic_by_the_network_that_it_shares_with_one():
 @pytest.mark.parametrize("name, why", [
     ("eth1", "member of the bridge br0; name br0 instead"), ("eth2", "member of the bond bond0; name bond0"),
     ("lo", "loopback"), ("docker0", "guests of this node"), ("web0", "VEs' own side"), ("venet0", "VEs' own side"),
-    ("venet0.202", "name venet0 instead"), ("eth0", None), ("tun0", None),
+    ("venet0.202", "name venet0 instead"), ("eth0", None), ("tun0", "not known to lead off"),
 ])
 def test_why_a_device_is_no_uplink(name, why):
     nics = assign(NICS, KNOWN)
