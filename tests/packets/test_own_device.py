@@ -86,7 +86,10 @@ def test_an_address_that_the_ve_has_before_any_script_runs_leaves_by_no_other_ni
         try:
             for address in ADDED:
                 assert every.vzctl.ipadd("101", address, save=True, inside_first=True).rc == 0
-            time.sleep(0.3)
+            deadline = time.monotonic() + 5  # the VE asks again for a neighbour once a second
+            while time.monotonic() < deadline and not set(ADDED) <= {
+                    f.src for f in tap.find(outgoing=True, nic="eth3") if is_carried(f)}:
+                time.sleep(0.1)
         finally:
             over.set()
             talker.join()
