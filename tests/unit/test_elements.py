@@ -37,6 +37,21 @@ def test_a_device_of_a_ve_without_uplink_is_not_held():
     assert elements(found, "held") == [] and "web0" in names(found, "veside") and "web0" in names(found, "near")
 
 
+@pytest.mark.parametrize("uplink, ini, strict, devices", [
+    ("", "", True, [("web0",), ("web1",)]), ("", "", False, []), ("eth3", "", True, []), ("eth9", "", True, []),
+    ("", "[node]\nunassigned=block\n", True, [])])
+def test_a_strict_filter_of_old_holds_devices_of_ves_without_uplink_alone(uplink, ini, strict, devices):
+    """Those with one are held to their addresses and exits anyway; venet0 is nobody's own."""
+    ve = Ve("105", (B,), uplink, ("web0", "web1"))
+    found = wanted(VE101, ve, ini=ini, known=facts(*NICS, WEB0), strict=strict)
+    assert elements(found, "strict") == devices
+
+
+def test_a_strictly_held_device_has_the_addresses_of_its_ve():
+    found = wanted(VE101, Ve("105", (B,), "", ("web0",)), known=facts(*NICS, WEB0), strict=True)
+    assert (B, "web0") in elements(found, "homes4")
+
+
 @pytest.mark.parametrize("ini, near", [
     ("", {"lo", "venet0", "docker0", "tap0", "lxd7"}), ("[node]\ninside=wg0\n", {"lo", "venet0", "wg0"}),
     ("[node]\nreserved=docker0\ninside=docker0\n", {"lo", "venet0"})])

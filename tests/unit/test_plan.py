@@ -9,7 +9,7 @@ from tests.unit.node import ETH0, ETH3, ETH4, LO, VENET0, facts, wanted
 from vzhooks import guard, plan
 from vzhooks.model import Element, Route, Rule, Skeleton, Sysctl, Ve
 from vzhooks.plan import ADD, DELETE, REPLACE, Op, Scope, diff
-from vzhooks.priorities import ENTER, FROM_DEVICE, FROM_VE, NOWHERE, OVER, PASS, TO_VE
+from vzhooks.priorities import ENTER, FROM_DEVICE, FROM_VE, JOIN, NOWHERE, OVER, PASS, TO_VE
 
 ONE = wanted(Ve("101", ("192.168.18.101", "fd00::101"), "eth3")).items
 TWO = wanted(Ve("101", ("192.168.18.101",), "eth4"), Ve("102", ("192.168.18.102",), "eth3")).items
@@ -103,7 +103,8 @@ def placed(priority):
 
 
 @pytest.mark.parametrize("first, then", [(OVER, NOWHERE), (PASS, NOWHERE), (NOWHERE, FROM_DEVICE), (NOWHERE, FROM_VE),
-                                         (FROM_DEVICE, ENTER), (FROM_VE, ENTER), (TO_VE, ENTER), (OVER, PASS)])
+                                         (FROM_DEVICE, ENTER), (FROM_VE, ENTER), (TO_VE, ENTER), (JOIN, ENTER),
+                                         (OVER, PASS)])
 def test_who_passes_by_is_let_by_before_anything_stops_and_a_ve_enters_last(first, then):
     """So no step hinders who asked for nothing, and none leaves a VE between its rules; the same in reverse away."""
     up = [op.item for op in diff(ASKING, frozenset())]
@@ -120,6 +121,14 @@ def test_at_no_step_does_a_rule_stop_what_has_not_been_let_by():
             stops = {f for f, p in half if p == NOWHERE}
             assert all({(f, PASS), (f, OVER)} <= half for f in stops)
             assert all((f, OVER) in half for f, p in half if p == PASS)
+
+
+def test_at_no_step_does_a_ve_enter_where_there_is_no_way_in():
+    """The kernel passes over a goto that leads to nothing, and main would take the packet."""
+    for goal, found in ((ASKING, frozenset()), (frozenset(), ASKING), (TWO, ASKING), (BLOCKED, ONE)):
+        for k in range(len(ops := diff(goal, found)) + 1):
+            half = {(r.family, r.priority) for r in after(found, ops[:k]) if isinstance(r, Rule)}
+            assert all((f, JOIN) in half for f, p in half if p == ENTER)
 
 
 def test_another_asker_is_one_replace():
@@ -145,8 +154,8 @@ def test_a_table_that_another_ve_looks_up_is_not_emptied():
 
 
 @pytest.mark.parametrize("item, address", [
-    (Rule(4, ENTER, iif="web0", goto=TO_VE), ""),
-    (Rule(4, ENTER, src="192.168.18.101/32", goto=TO_VE), "192.168.18.101"),
+    (Rule(4, ENTER, iif="web0", goto=JOIN), ""), (Rule(6, JOIN), ""),
+    (Rule(4, ENTER, src="192.168.18.101/32", goto=JOIN), "192.168.18.101"),
     (Rule(4, TO_VE, 254, dst="192.168.18.101/32"), "192.168.18.101"), (Rule(4, NOWHERE, iif="web0"), ""),
     (Rule(6, FROM_VE, 9, src="fd00::101/128"), "fd00::101"), (Rule(4, FROM_DEVICE, 9, iif="web0"), ""),
     (Rule(4, 1060, 9, src="192.168.18.11/32"), ""), (Rule(4, 32765, 9, src="192.168.18.11/32"), ""),

@@ -30,6 +30,17 @@ def test_what_has_an_uplink_enters_and_all_else_passes_by():
     assert not [r for r in rules(found, UNASSIGNED) if "iif" in r]
 
 
+def test_a_family_without_any_ve_has_its_way_in_all_the_same():
+    """A goto to nothing would let a VE's own device fall through to main."""
+    found = wanted(Ve("101", (A,), "eth3", ("web0",)), known=facts(*NICS, WEB0))
+    assert rules(found, JOIN) == both("from all nop") and len(rules(found, TO_VE)) == 1
+    assert {r.family for r in found.items if isinstance(r, Rule) and r.goto == JOIN and r.iif} == {4, 6}
+
+
+def test_the_way_in_goes_where_nobody_enters():
+    assert not rules(wanted(VE105), JOIN) and not rules(wanted(VE105, ini=RESERVED), JOIN)
+
+
 @pytest.mark.parametrize("ini", ["", RESERVED, BLOCK])
 def test_a_goto_never_leads_back_and_never_to_nothing(ini):
     found = [i for i in wanted(VE101, VE105, ini=ini).items if isinstance(i, Rule)]
@@ -115,7 +126,7 @@ def test_an_address_for_one_link_alone_is_held_as_any_other():
 
 
 def test_the_priorities_stand_in_their_order():
-    order = [ENTER, PASS, TO_VE, FROM_VE, FROM_DEVICE, NOWHERE, OVER, priorities.OWN_SPECIFIC, priorities.OWN_LAN]
+    order = [ENTER, PASS, JOIN, TO_VE, FROM_VE, FROM_DEVICE, NOWHERE, OVER, priorities.OWN_SPECIFIC, priorities.OWN_LAN]
     assert order == sorted(order) and {*order} <= {*priorities.BAND}
     assert OVER > NOWHERE and {priorities.OWN_MAIN, priorities.OWN_DEFAULT, UNASSIGNED} <= {*priorities.LATE}
     assert max(priorities.LATE) < 32766
