@@ -4,7 +4,7 @@
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "vzhooks/__init__.py").read_text("utf-8")).group(1)
@@ -18,7 +18,7 @@ setup(
     license="GPL-2.0-or-later",
     python_requires=">=3.9",
     install_requires=["pyroute2>=0.9.7,<0.10"],
-    packages=["vzhooks", "vzhooks.scripts", "vzhooks.conf"],
+    packages=[*find_packages(include=["vzhooks", "vzhooks.*"]), "vzhooks.scripts", "vzhooks.conf"],
     package_dir={"vzhooks.scripts": "scripts", "vzhooks.conf": "conf"},
     package_data={"vzhooks.scripts": ["vps.*", "vz-*", "vzctl"], "vzhooks.conf": ["*.ini", "*.service", "*.conf"]},
     entry_points={"console_scripts": ["vzhooks = vzhooks.__main__:main"]},

@@ -1,4 +1,4 @@
-"""The import direction is a test: pure modules import no I/O, and only one file talks netlink."""
+"""The import direction is a test: no file knows a wing above its own, pure wings do no I/O, one file talks netlink."""
 
 import ast
 import re
@@ -6,92 +6,93 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "vzhooks"
 
-# Each module may import those in its own line's layers or above; the doors come last.
-LAYERS = [
-    {"__init__", "errors", "interrupt", "model", "lean"},
-    {"inifile", "keys", "priorities", "words"},
-    {"foreign", "guard", "roles", "settings", "tables", "vzconf", "wrapper"},
-    {"confedit", "facts", "gateways", "harden", "messages", "nat", "sysctl", "uplinks"},
-    {"compare", "routes", "rules"},
-    {"elements", "own"},
-    {"policy"},
-    {"records"},
-    {"census", "plan"},
-    {"consequences", "drift"},
-    {"disk", "host", "nft", "spawn", "trust"},
-    {"apply", "flows", "kernel", "ini", "vzlock"},
-    {"request"},
-    {"arrival", "asking", "inputs", "keep"},
-    {"reconcile", "log", "shim"},
-    {"view"},
-    {"verdict"},
-    {"findings"},
-    {"doctor_node", "doctor_rules", "doctor_ves"},
-    {"announce", "doctor", "events", "explain", "status"},
-    {"probe_arp", "probe_nd"},
-    {"assign", "chain", "commands", "follow", "manifest", "outline", "probe", "table", "terminal"},
-    {"completion", "manual"},
-    {"examine", "hook", "install", "overview", "vzctl", "where"},
-    {"live"},
-    {"cli"},
-    {"__main__"},
-]
-PURE = {"model", "errors", "roles", "tables", "settings", "vzconf", "guard", "policy", "census", "plan", "status",
-        "table", "harden", "doctor", "messages", "uplinks", "confedit", "explain", "wrapper", "keys", "commands",
-        "completion", "manual", "outline", "words", "foreign", "drift", "view", "verdict",
-        "findings", "gateways", "inifile", "nat", "doctor_node", "doctor_rules", "doctor_ves",
-        "compare", "consequences", "elements", "facts", "own", "priorities", "request", "routes", "rules"}
+# From the ground up: a file may import from its own wing and from those before it.
+WINGS = ("", "config", "policy", "node", "kernel", "run", "neighbours", "usage", "hooks", "wrapper", "install",
+         "status", "doctor", "cli")
+PURE = {"", "config", "policy", "usage", "status"}
+ALSO_PURE = {"kernel/messages", "run/request", "wrapper/split", "doctor/findings", "doctor/checks",
+             "doctor/node_checks", "doctor/rule_checks", "doctor/ve_checks"}
+NOT_PURE = {"__main__"}
 IO = {"os", "socket", "subprocess", "pyroute2", "fcntl", "time", "sys", "shutil", "signal", "syslog"}
 
 
 def imported(path):
-    """Return the modules a file imports, ours by their bare name."""
+    """Return the modules a file imports, ours as wing/name."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module == "vzhooks":
-            names |= {f"vzhooks.{alias.name}" for alias in node.names if not alias.name.startswith("__")}
         elif isinstance(node, ast.ImportFrom):
-            names.add(node.module)
+            names |= {_ours(node.module, alias.name) or node.module for alias in node.names}
     return names
 
 
+def _ours(module, name):
+    """Return the module that an import of a name from ours reads, as wing/name; None for others' modules."""
+    parts = module.split(".")
+    if parts[0] != "vzhooks":
+        return None
+    path = PACKAGE.joinpath(*parts[1:], name)
+    return "/".join([*parts[1:], name] if path.with_suffix(".py").exists() else parts[1:]) or "__init__"
+
+
 def modules():
-    return {path.stem: imported(path) for path in PACKAGE.glob("*.py")}
+    return {str(path.relative_to(PACKAGE).with_suffix("")): imported(path) for path in PACKAGE.rglob("*.py")}
 
 
-def test_every_module_has_its_layer():
-    assert set(modules()) == set().union(*LAYERS)
+def wing(name):
+    return name.rpartition("/")[0]
 
 
-def test_imports_go_one_way_only():
-    rank = {name: n for n, layer in enumerate(LAYERS) for name in layer}
-    wrong = [(name, used) for name, uses in modules().items() for used in uses
-             if used.startswith("vzhooks.") and rank[used.partition(".")[2]] > rank[name]]
+def ours(uses):
+    return {used for used in uses if (PACKAGE / f"{used}.py").exists()}
+
+
+def test_every_folder_is_a_wing():
+    assert {wing(name) for name in modules()} == set(WINGS)
+
+
+def test_no_wing_knows_one_above_it():
+    rank = {name: n for n, name in enumerate(WINGS)}
+    wrong = [f"{name} imports {used}: {wing(name)} may not know {wing(used)}" for name, uses in modules().items()
+             for used in ours(uses) if rank[wing(used)] > rank[wing(name)] and name != "__main__"]
     assert wrong == []
 
 
+def test_no_two_modules_import_each_other():
+    """Within a wing there is an order as well: taking away again and again who imports nothing that is left, all go."""
+    left = {name: {u for u in ours(uses) if u != name} for name, uses in modules().items()}
+    while free := {name for name, uses in left.items() if not uses & set(left)}:
+        left = {name: uses for name, uses in left.items() if name not in free}
+    assert left == {}
+
+
 def test_pure_modules_do_no_io():
-    wrong = {name: uses & IO for name, uses in modules().items() if name in PURE and uses & IO}
-    assert wrong == {}
+    pure = {n for n in modules() if wing(n) in PURE and n not in NOT_PURE} | ALSO_PURE
+    assert {name: uses & IO for name, uses in modules().items() if name in pure and uses & IO} == {}
+
+
+def test_every_wing_says_its_rule_in_two_sentences():
+    texts = {name: ast.get_docstring(ast.parse((PACKAGE / name / "__init__.py").read_text())) for name in WINGS if name}
+    assert {name: text for name, text in texts.items() if text.count(".\n") + text.endswith(".") != 2} == {}
 
 
 def test_only_kernel_talks_netlink():
-    """The kernel module uses pyroute2, which lean imports for it by name; flows alone talks to conntrack."""
-    users = {path.stem for path in PACKAGE.glob("*.py") for node in ast.walk(ast.parse(path.read_text()))
+    """One module uses pyroute2, which lean imports for it by name; conntrack alone talks to that."""
+    users = {name for name in modules() for node in ast.walk(ast.parse((PACKAGE / f"{name}.py").read_text()))
              if isinstance(node, ast.Constant) and re.match(r"pyroute2[.\w]*$", str(node.value))}
     users |= {n for n, uses in modules().items() if any(u.startswith("pyroute2") for u in uses)}
-    assert users == {"flows", "kernel", "lean"}
-    doors = {"__main__", "hook", "live"}
-    assert {n for n, uses in modules().items() if "vzhooks.lean" in uses} == {"kernel"} | doors
-    readers = {"arrival", "asking", "examine", "follow"}
-    assert {n for n, uses in modules().items() if "vzhooks.kernel" in uses} == {"reconcile"} | readers
+    assert users == {"kernel/conntrack", "kernel/netlink", "kernel/lean"}
+    doors = {"__main__", "hooks/hook", "hooks/live"}
+    assert {n for n, uses in modules().items() if "kernel/lean" in uses} == {"kernel/netlink"} | doors
+    readers = {"kernel/arrival", "kernel/asking", "doctor/gather", "neighbours/follow"}
+    assert {n for n, uses in modules().items() if "kernel/netlink" in uses} == {"run/reconcile"} | readers
 
 
 def test_a_run_alone_changes_the_kernel():
     """Whoever else opens it reads; what is wished for and what there is meet in one place."""
-    assert {n for n, uses in modules().items() if "vzhooks.apply" in uses and _calls(n, "apply")} == {"reconcile"}
+    users = {n for n, uses in modules().items() if "kernel/apply" in uses and _calls(n, "apply")}
+    assert users == {"run/reconcile"}
 
 
 def _calls(name, function):
@@ -101,7 +102,7 @@ def _calls(name, function):
 
 def test_only_nft_and_spawn_start_programs():
     """The first calls nft(8), the second the real vzctl in place of its wrapper."""
-    assert [n for n, uses in modules().items() if "subprocess" in uses] == ["nft"]
+    assert [n for n, uses in modules().items() if "subprocess" in uses] == ["kernel/nft"]
     starts = re.compile(r"os\.(posix_spawn|exec|spawn|system|popen)")
-    assert [p.stem for p in PACKAGE.glob("*.py") if starts.search(p.read_text())] == ["spawn"]
-    assert [n for n, uses in modules().items() if "vzhooks.spawn" in uses] == ["vzctl"]
+    assert [n for n in modules() if starts.search((PACKAGE / f"{n}.py").read_text())] == ["wrapper/spawn"]
+    assert [n for n, uses in modules().items() if "wrapper/spawn" in uses] == ["wrapper/vzctl"]

@@ -25,9 +25,9 @@ SERVER = f"""
 import ctypes, gc, importlib, json, os, pkgutil, runpy, socket, sys
 import vzhooks
 
-for module in pkgutil.iter_modules(vzhooks.__path__):
-    if module.name != "__main__" and not module.ispkg:
-        importlib.import_module("vzhooks." + module.name)
+for module in pkgutil.walk_packages(vzhooks.__path__, "vzhooks."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
 libc = ctypes.CDLL(None, use_errno=True)
 line = socket.socket(fileno=int(sys.argv[1]))
 gc.collect()

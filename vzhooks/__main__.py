@@ -9,7 +9,7 @@ from contextlib import suppress
 if sys.version_info < (3, 9):  # noqa: UP036 - whoever runs a source tree by hand; pip looks itself
     sys.exit("vzhooks: this Python is too old; vzhooks needs Python 3.9 or later, install it for that one")
 
-from vzhooks import interrupt
+from vzhooks.node import interrupt
 
 
 def main() -> None:
@@ -17,8 +17,8 @@ def main() -> None:
     interrupt.end_at_once()
     gc.disable()  # nothing is freed in so short a life, and looking for it takes a twentieth of it
     try:
-        from vzhooks import cli
-        status = cli.main()  # which has flushed what was printed
+        from vzhooks.cli import main
+        status = main.main()  # which has flushed what was printed
     except Exception as error:  # noqa: BLE001 - the door: whatever it is, the operator reads one line
         status = _failed(error)
     os._exit(status)  # saves the fifth of the time that Python takes to end in order
@@ -28,7 +28,7 @@ def _failed(error: Exception) -> int:
     if isinstance(error, ImportError):
         line = f"{sys.executable} cannot run vzhooks ({type(error).__name__}: {error}); reinstall what is named"
     else:
-        from vzhooks import lean
+        from vzhooks.kernel import lean
         line = lean.explained(error)
     with suppress(OSError):  # nobody may be there to read it
         os.write(2, f"vzhooks: {' '.join(line.split())}\n".encode("utf-8", "backslashreplace"))

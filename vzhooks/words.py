@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Say numbers and lists as plain English. Pure."""
+"""Say numbers and lists as plain English, and what two doors say alike. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+
+NEEDS_NAME = "--uplink needs the name of an uplink, or none"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -9,7 +9,7 @@ import stat
 import sys
 
 from tests.lab import ns
-from vzhooks.host import Paths
+from vzhooks.node.host import Paths
 
 # Writable trees get an overlay whose upper half dies with the namespace: nothing reaches the machine.
 OVERLAID = ("etc", "run", "usr", "var")

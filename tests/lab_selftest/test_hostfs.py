@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 
 from tests.lab import Box, hostfs
-from vzhooks import install
-from vzhooks.host import Paths
+from vzhooks.install import install
+from vzhooks.node.host import Paths
 
 NOT_OURS = {"/etc/vz/conf", "/etc/vz/vz.conf", "/var/lib/vzctl/veip", "/var/vz", "/var/vz/veip"}
 

@@ -10,11 +10,13 @@ from tests.lab.node import CLIENT6
 from tests.lab.tap import Tap
 from tests.lab.wire import ping, send_udp
 from tests.site import CLIENT, NICS, VE101, unordered
-from vzhooks import cli, kernel, nft, reconcile, sysctl
-from vzhooks.census import Event
+from vzhooks.cli import main
 from vzhooks.errors import LockBusy
-from vzhooks.host import Paths
-from vzhooks.request import HOOK, Request
+from vzhooks.kernel import netlink, nft, sysctl
+from vzhooks.node.host import Paths
+from vzhooks.policy.census import Event
+from vzhooks.run import reconcile
+from vzhooks.run.request import HOOK, Request
 
 pytestmark = pytest.mark.generation(4)  # the steps of a run are the same on both
 
@@ -37,7 +39,7 @@ def work(event="", request=None, changes=None):
             made.append(args)
             return change(*args)
         return step
-    kernel.Kernel.apply, nft.load, sysctl.write = map(limited, (kernel.Kernel.apply, nft.load, sysctl.write))
+    netlink.Kernel.apply, nft.load, sysctl.write = map(limited, (netlink.Kernel.apply, nft.load, sysctl.write))
     request = request or Request(event=Event(event, "101") if event else None, door=HOOK)
     report = reconcile.run(Paths(), request)
     assert not report.failures, report.failures
@@ -70,7 +72,7 @@ def leaks_not(site, *nics):
 def loose(site):
     """The node hardened, and taking any source from the VEs' side."""
     site.take_any_source()
-    assert site.node.hn.call(cli.main, ["harden"]) == 0
+    assert site.node.hn.call(main.main, ["harden"]) == 0
     site.node.create_ve("101", [VE101, VE101_6], "eth3")
     return site
 

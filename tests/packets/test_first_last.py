@@ -5,7 +5,7 @@ import pytest
 
 from tests.lab.wire import ping
 from tests.site import CLIENTS, pair
-from vzhooks.priorities import OWN_DEFAULT, OWN_LAN, OWN_MAIN, OWN_SPECIFIC
+from vzhooks.policy.priorities import OWN_DEFAULT, OWN_LAN, OWN_MAIN, OWN_SPECIFIC
 
 pytestmark = pytest.mark.bridged
 OTHERS = """\

@@ -6,8 +6,8 @@ import pytest
 
 from tests.lab import ns
 from tests.lab.box import Box
-from vzhooks.foreign import mend
-from vzhooks.kernel import Kernel
+from vzhooks.kernel.netlink import Kernel
+from vzhooks.policy.foreign import mend
 
 RULES = [
     "from 192.168.18.101/32 lookup 200", "not from all fwmark 0xca6c lookup 51820", "from 10.0.0.0/8 prohibit",

@@ -11,7 +11,8 @@ from tests.lab import ExampleNode
 from tests.packets.test_hook_scripts import AS_NOBODY, open_to_all
 from tests.packets.test_uninstall import busy_life, prepared
 from tests.told import one_line
-from vzhooks import cli, records
+from vzhooks.cli import main
+from vzhooks.policy import records
 
 pytestmark = pytest.mark.generation(4)  # the same on both
 
@@ -88,7 +89,7 @@ def install_killed(files):
         return real(*args)
     left = [None] * files
     records.os.replace = replace
-    return cli.main(["install"])
+    return main.main(["install"])
 
 
 def test_an_install_killed_at_any_file_is_uninstalled_whole(bare):

@@ -76,7 +76,7 @@ def test_a_hook_is_not_ended_by_a_ctrl_c_meant_for_vzctl(large):
     time.sleep(0.6)
     for pid in set(large.node.hn.processes()) - {large.node.hn.pid, hook.pid}:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
-            if b"vzhooks.hook" in file.read():
+            if b"vzhooks.hooks.hook" in file.read():
                 os.kill(pid, signal.SIGINT)
     said = hook.communicate(timeout=60)[1].splitlines()
     assert [line for line in said if "is hardened" not in line] == [] and hook.returncode == 0

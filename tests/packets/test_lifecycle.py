@@ -11,7 +11,7 @@ from tests.lab.actions import CONF_DIR
 from tests.lab.tap import Tap
 from tests.lab.wire import send_udp
 from tests.site import CLIENTS, NICS, fits, pair, unordered
-from vzhooks import cli
+from vzhooks.cli import main
 
 RESYNC = [sys.executable, "-I", "-m", "vzhooks", "resync"]
 
@@ -20,7 +20,7 @@ RESYNC = [sys.executable, "-I", "-m", "vzhooks", "resync"]
 def hard(site):
     """The node hardened already, so that the state before a VE is the state after it."""
     site.take_any_source()
-    assert site.node.hn.call(cli.main, ["harden"]) == 0
+    assert site.node.hn.call(main.main, ["harden"]) == 0
     return site
 
 

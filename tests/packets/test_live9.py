@@ -18,10 +18,11 @@ from tests.lab.tap import Tap
 from tests.lab.vzctl9 import Vzctl9
 from tests.lab.wire import neighbour, ping, send_udp
 from tests.site import CLIENT, CLIENTS, NICS, VE101, Site, is_carried, pair
-from vzhooks import follow, reconcile
-from vzhooks.host import Paths
-from vzhooks.records import Expected
-from vzhooks.request import Request
+from vzhooks.neighbours import follow
+from vzhooks.node.host import Paths
+from vzhooks.policy.records import Expected
+from vzhooks.run import reconcile
+from vzhooks.run.request import Request
 
 NEW, NEW6 = ADDED = pair("177")
 LATER = "192.168.18.178"
@@ -248,7 +249,7 @@ def test_ctrl_c_ends_no_change_of_addresses_in_the_midst(nine):
         adding = begun(lambda: results.append(nine.vzctl.ipadd("101", NEW)))
         time.sleep(1)
         for pid in set(nine.node.hn.processes()) - {nine.node.hn.pid}:
-            if b"vzhooks.live" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            if b"vzhooks.hooks.live" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 os.kill(pid, signal.SIGINT)
         time.sleep(0.2)
     adding.join()

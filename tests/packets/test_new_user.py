@@ -9,7 +9,7 @@ from tests.found import differs, everything, fresh
 from tests.lab import ExampleNode
 from tests.lab.node import BEYOND
 from tests.site import VE101, Site
-from vzhooks.outline import outline
+from vzhooks.usage.outline import outline
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 NAMED = set(re.findall(r"(?:`|/|^)vzhooks ([a-z]+)", README, re.MULTILINE))

@@ -2,8 +2,8 @@
 
 import os
 
-from vzhooks import install
-from vzhooks.host import Paths
+from vzhooks.install import install
+from vzhooks.node.host import Paths
 
 HOOKS = ("vps.mount", "vps.umount", "vps.postumount")
 KEPT = "etc/vz/conf/before-vzhooks/vps.mount"

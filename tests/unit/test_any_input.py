@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vzhooks import guard, records, vzconf
+from vzhooks.config import vzconf
+from vzhooks.config.settings import Settings
+from vzhooks.config.settings import parse as parse_ini
 from vzhooks.errors import HostError, InputError, KernelError, SettingsError, VzhooksError
-from vzhooks.settings import Settings
-from vzhooks.settings import parse as parse_ini
+from vzhooks.node import notes
+from vzhooks.policy import guard
 
 INI = """\
 [node]
@@ -129,11 +131,11 @@ def test_any_json_from_nft(data):
 
 
 NOTES = [
-    (records.load_ves, {"101": {"phase": "running", "since": 5.5, "uplink": "isp1", "addresses": ["192.168.18.101"],
+    (notes.load_ves, {"101": {"phase": "running", "since": 5.5, "uplink": "isp1", "addresses": ["192.168.18.101"],
                                 "override": None, "base": "", "devices": ["web0"], "root": "/vz/root/101",
                                 "expected": {"uplink": "isp2", "addresses": ["fd00::1"], "since": 7}}}),
-    (records.load_tables, {"uplink:isp1": 1003, "own:eth0.7": 10001, "main:without-reserved": 10002}),
-    (records.load_hardening, {"mode": "on", "former": {"net/ipv4/conf/eth3/arp_ignore": "0"}})]
+    (notes.load_tables, {"uplink:isp1": 1003, "own:eth0.7": 10001, "main:without-reserved": 10002}),
+    (notes.load_hardening, {"mode": "on", "former": {"net/ipv4/conf/eth3/arp_ignore": "0"}})]
 
 
 @pytest.mark.parametrize("load, note", NOTES, ids=["ves", "tables", "harden"])

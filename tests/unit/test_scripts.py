@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vzhooks.vzconf import parse
+from vzhooks.config.vzconf import parse
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ("vps.mount", "vz-netns_dev_add")

@@ -1,0 +1,36 @@
+"""Rules of others are known for the packets they take."""
+
+import pytest
+
+from vzhooks.model import Lookup
+from vzhooks.policy.foreign import Other, culprit
+
+SRC, DST = "192.168.18.101", "203.0.113.1"
+
+
+@pytest.mark.parametrize("more, taken", [
+    ({}, True), ({"src": "192.168.18.101/32"}, True), ({"src": "192.168.18.102/32"}, False),
+    ({"dst": "203.0.113.0/24"}, True), ({"dst": "10.0.0.0/8"}, False), ({"iif": "venet0"}, True),
+    ({"iif": "eth0"}, False), ({"oif": "eth0"}, False), ({"mark": (1, 0xFF)}, False), ({"mark": (0, 0xFF)}, True),
+    ({"mark": (1, 0xFF), "inverted": True}, True), ({"src": "192.168.18.101/32", "inverted": True}, False),
+    ({"more": ("ipproto tcp",)}, False), ({"family": 6}, False), ({"family": 6, "inverted": True}, False)])
+def test_which_plain_packets_a_rule_takes(more, taken):
+    assert Other(**{"family": 4, "priority": 999, "action": "lookup 200", **more}).takes(SRC, DST, "venet0") is taken
+
+
+def rule(priority, action="lookup 200", table=200, **more):
+    return Other(4, priority, action, table, **more)
+
+
+@pytest.mark.parametrize("lookup, others, found", [
+    (Lookup(200, "eth0"), [rule(999), rule(500)], 500),
+    (Lookup(200, "eth0"), [rule(500, "lookup 77", 77), rule(999)], 999),
+    (Lookup(200, "eth0"), [rule(1200)], None),
+    (Lookup(254, "eth0"), [rule(500, "goto 32766", 0)], 500),
+    (Lookup(error="Permission denied"), [rule(500, "lookup main", 254), rule(600, "prohibit", 0)], 600),
+    (Lookup(error="Invalid cross-device link"), [rule(600, dst="192.168.18.101/32")], 600),
+    (Lookup(200, "eth0"), [rule(600, dst="192.168.18.101/32")], None),
+    (Lookup(200, "eth0"), [], None)])
+def test_the_rule_that_leads_a_packet_away_is_found(lookup, others, found):
+    named = culprit(lookup, SRC, DST, others)
+    assert (named and named.priority) == found

@@ -1,0 +1,93 @@
+"""The guard's table as text, and what nft prints back."""
+
+import json
+
+import pytest
+
+from vzhooks.errors import KernelError
+from vzhooks.model import Element, Skeleton
+from vzhooks.policy import guard
+
+ELEMENTS = [Element("exits4", ("192.168.18.101", "eth3")), Element("lan", ("eth0.7",)), Element("ves6", ("fd00::1",)),
+            Element("answers6", ("fd00::1", "eth3"))]
+
+
+def listing(family="inet", **change):
+    names = change.get("names", [n for n in guard.SETS if n.startswith("arp:") == (family == "arp")])
+    marks = change.get("marks", guard._MARKS[family])
+    sets = [{"map" if " : " in guard.SETS[n] else "set": {"name": n.rpartition(":")[2], "elem": change.get(n, [])}}
+            for n in names]
+    chains = [{"chain": {"name": name, "hook": hook.split()[1], "prio": -10, "policy": change.get("policy", "accept")}}
+              for table, name, hook in guard._CHAINS if table == family]
+    table = {"table": {"name": "vzhooks", **change.get("table", {})}}
+    rules = [{"rule": {"comment": m}} for m in marks]
+    return json.dumps({"nftables": [{"metainfo": {}}, table, *sets, *chains, *rules]})
+
+
+ARP = listing("arp")
+
+
+def test_element_text_quotes_devices_only():
+    assert [guard.element_text(e) for e in ELEMENTS] == ['192.168.18.101 . "eth3"', '"eth0.7"', "fd00::1",
+        '0xfd000000000000000000000000000001 . "eth3"']
+
+
+def test_the_whole_table_is_one_transaction():
+    text = guard.full(ELEMENTS)
+    assert text.startswith("add table inet vzhooks\ndelete table inet vzhooks\nadd table arp vzhooks\n")
+    assert "\ntable inet vzhooks {\n" in text
+    assert "\ntable arp vzhooks {\n" in text
+    assert text.endswith("\n") and 'add element inet vzhooks lan { "eth0.7" }' in text
+
+
+def test_changes_add_before_they_delete():
+    assert guard.changes(ELEMENTS[:1], ELEMENTS[1:2]).splitlines() == [
+        'add element inet vzhooks exits4 { 192.168.18.101 . "eth3" }', 'delete element inet vzhooks lan { "eth0.7" }']
+
+
+def test_a_listing_is_read_back():
+    inet = listing(exits4=[{"concat": ["192.168.18.101", "eth3"]}], lan=["eth0.7"],
+                   ves6=[{"elem": {"val": "fd00::1", "comment": "x"}}],
+                   answers6=[{"concat": ["0xfd000000000000000000000000000001", "eth3"]}])
+    assert guard.parse({"inet": inet, "arp": ARP}) == {guard.SKELETON, *ELEMENTS}
+
+
+ASKER, OTHER_ASKER = (Element("arp:askers", ("eth3", a)) for a in ("192.168.18.101", "0.0.0.0"))
+
+
+def test_an_element_of_a_map_is_written_by_key_and_value():
+    assert guard.is_map(ASKER) and not any(map(guard.is_map, ELEMENTS))
+    assert guard.element_text(ASKER) == '"eth3" : 192.168.18.101' and guard.key_text(ASKER) == '"eth3"'
+
+
+def test_a_map_s_element_is_replaced_in_one_transaction():
+    """nft takes a second element with the key for an error, and deletes by key and value only what is equal."""
+    assert guard.changes([ASKER], []) == 'add element arp vzhooks askers { "eth3" : 192.168.18.101 }\n'
+    assert guard.changes([], [ASKER]) == 'delete element arp vzhooks askers { "eth3" : 192.168.18.101 }\n'
+    assert guard.changes(ELEMENTS[1:2], ELEMENTS[2:3], [OTHER_ASKER]).splitlines() == [
+        'delete element arp vzhooks askers { "eth3" }',
+        'add element arp vzhooks askers { "eth3" : 0.0.0.0 }', 'add element inet vzhooks lan { "eth0.7" }',
+        'delete element inet vzhooks ves6 { fd00::1 }']
+
+
+def test_a_map_is_read_back():
+    arp = listing("arp", **{"arp:askers": [["eth3", "192.168.18.101"]]})
+    found = guard.parse({"inet": listing(), "arp": arp})
+    assert found == {guard.SKELETON, ASKER}
+
+
+@pytest.mark.parametrize("change", [{"marks": []}, {"marks": ["?"] * 9}, {"names": list(guard.SETS)[:-1]},
+                                    {"policy": "drop"}, {"table": {"flags": ["dormant"]}}])
+def test_an_altered_table_is_told(change):
+    assert Skeleton("altered") in guard.parse({"inet": listing(**change), "arp": ARP})
+
+
+def test_one_table_of_two_is_an_altered_guard():
+    assert guard.parse({"inet": listing()}) == {Skeleton("altered")}
+    assert guard.parse({}) == frozenset()
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"nftables": [{"set": {}}]}', "[]", '{"nftables": 7}'])
+def test_output_that_cannot_be_read_is_an_error_not_an_empty_table(text):
+    with pytest.raises(KernelError):
+        guard.parse({"inet": text, "arp": ARP})

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Answer `vzhooks route`: find the VE, ask the kernel, explain."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from vzhooks.config.vzconf import shown
+from vzhooks.errors import InputError, UsageError
+from vzhooks.model import Rule, family_of
+from vzhooks.node.host import Paths
+from vzhooks.policy import drift
+from vzhooks.run import assign, reconcile
+from vzhooks.run.request import LOOK, Report, Request
+from vzhooks.status import explain
+from vzhooks.status.explain import Answer, Known
+from vzhooks.words import joined
+
+
+def ask(paths: Paths, given: str, dest: str) -> tuple[list[Answer], tuple[str, ...]]:
+    """Return the kernel's answer for each of the VE's addresses of the destination's family, and warnings.
+
+    Raises UsageError for a destination that is no address, InputError for a VE that does not run.
+    """
+    try:
+        dst = str(ipaddress.ip_address(dest))
+    except ValueError:
+        raise UsageError(f"{shown(dest)} is no address; give an IPv4 or IPv6 address") from None
+    ctid = assign.find(paths, given)
+    report = reconcile.run(paths, Request(ctids=frozenset({ctid}), dry_run=True, door=LOOK))
+    way = next((w for w in report.ways if w.ve.ctid == ctid), None)
+    if way is None:
+        raise InputError(f"VE {ctid} does not run, so it sends nothing; start it first")
+    sources = [a for a in way.ve.addresses if family_of(a) == family_of(dst)]
+    if not sources:
+        raise InputError(f"VE {ctid} has no IPv{family_of(dst)} address, so it sends nothing to {dst}")
+    from vzhooks.kernel.asking import answers
+    lookups, _ = answers([(src, dst) for src in sources], (), report.facts)
+    ours = tuple(i for i in report.found if isinstance(i, Rule) and i.family == family_of(dst))
+    return [explain.explain(lookup, src, to, way, Known(ours, report.facts.theirs, report.tables, report.found,
+                                                        _due(report, src)))
+            for (src, to), lookup in lookups.items()], report.warnings
+
+
+def _due(report: Report, src: str) -> str:
+    return joined((drift.words(drift.of_ve(report.ops, {src})), drift.words(drift.of_node(report.ops))))

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Ask the kernel about single packets and neighbours; changes and sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from vzhooks.kernel.messages import FAMILIES, RTN_UNICAST, table_of
+from vzhooks.kernel.netlink import Kernel, Refused
+from vzhooks.model import Lookup, Nic, family_of
+from vzhooks.policy.compare import Flow
+from vzhooks.policy.facts import Facts
+from vzhooks.policy.roles import is_ve_side
+
+# include/uapi/linux/rtnetlink.h
+RTN_LOCAL = 2
+RTM_F_LOOKUP_TABLE = 0x1000  # answer with the table found, not with main
+# include/uapi/linux/neighbour.h
+NUD_ANSWERS = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # REACHABLE, STALE, DELAY, PROBE, PERMANENT
+NUD_SILENT = 0x01 | 0x20  # INCOMPLETE, FAILED
+
+
+def answers(questions: Iterable[tuple[str, str]], places: Iterable[tuple[str, str]],
+            facts: Facts) -> tuple[dict[tuple[str, str], Lookup], dict[tuple[str, str], bool]]:
+    """Return where the kernel sends a packet of each (source, destination), and which (gateway, device) answer."""
+    with Kernel() as kernel:
+        kernel.know(facts.nics.values())
+        return ({(src, dst): lookup(kernel, src, dst, facts) for src, dst in questions},
+                reachable(kernel, places, facts.nics))
+
+
+def compare(kernel: Kernel, flows: Iterable[Flow], nics: Mapping[str, Nic]) -> dict[Flow, Lookup]:
+    """Return what the kernel answers for each of these packets."""
+    return {f: ask(kernel, f.src, f.dst, nics[f.iif].index if f.iif in nics else 0) for f in flows}
+
+
+def lookup(kernel: Kernel, src: str, dst: str, facts: Facts) -> Lookup:
+    """Ask where a packet goes that comes from `src`, a VE's address, on the VEs' side."""
+    side = facts.local.get(src) or next((n.name for n in facts.nics.values() if is_ve_side(n)), "")
+    return ask(kernel, src, dst, facts.nics[side].index if side else 0, dst in facts.local)
+
+
+def ask(kernel: Kernel, src: str, dst: str, iif: int = 0, to_ve: bool = False) -> Lookup:
+    """Ask where a packet goes that comes in by the device of number `iif`, or is the node's own."""
+    family = family_of(dst)
+    # IPv6 always tells the table, and refuses the flag that makes IPv4 do so (net/ipv6/route.c).
+    fields = {"dst": dst, "src": src, "family": FAMILIES[family], "flags": RTM_F_LOOKUP_TABLE if family == 4 else 0}
+    try:
+        m = kernel.ask("route", **fields, **({"iif": iif} if iif else {}))
+    except Refused as error:
+        return Lookup(error=str(error))
+    if m["type"] == RTN_LOCAL:
+        return Lookup(table_of(m), "lo", local=True)
+    if m["type"] != RTN_UNICAST:
+        return Lookup(table_of(m), error="unreachable")
+    return Lookup(table_of(m), kernel.names.get(m.get("RTA_OIF") or 0, ""), m.get("RTA_GATEWAY") or "", to_ve=to_ve)
+
+
+def reachable(kernel: Kernel, places: Iterable[tuple[str, str]],
+              nics: Mapping[str, Nic]) -> dict[tuple[str, str], bool]:
+    """Return which of these (address, device) the neighbour cache holds as answering; asks nobody.
+
+    What it does not know is left out; so is all on a kernel without RTM_GETNEIGH for one (before 5.0).
+    """
+    found = {}
+    for address, dev in places:
+        if dev not in nics:
+            continue
+        try:
+            ask_for = {"family": FAMILIES[family_of(address)], "dst": address, "ifindex": nics[dev].index}
+            state = kernel.ask("neigh", **ask_for)["state"]
+        except Refused:  # ENOENT: not in the cache
+            continue
+        if state & (NUD_ANSWERS | NUD_SILENT):
+            found[address, dev] = bool(state & NUD_ANSWERS)
+    return found

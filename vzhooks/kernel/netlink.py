@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The only file that talks netlink. Reads facts and what is ours; applies one op at a time.
+
+Importing pyroute2 costs about 150 ms: import this module only where the kernel is really asked.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+from collections.abc import Iterable
+from typing import Any, Callable
+
+from vzhooks.config.settings import DEVICE
+from vzhooks.errors import HostError, KernelError
+from vzhooks.kernel import lean
+from vzhooks.kernel.messages import (
+    FAMILIES,
+    name_of,
+    nics_of,
+    protocol_of,
+    route_request,
+    routes_of,
+    rule_of,
+    rule_request,
+    table_of,
+)
+from vzhooks.model import MAIN, PROTOCOL, Item, Nic, Proxy, Route, Rule
+from vzhooks.policy.facts import Facts
+from vzhooks.policy.foreign import Other, other_of
+from vzhooks.policy.plan import ADD, DELETE, Op
+from vzhooks.policy.wanting import is_ours
+
+IPRoute: Any = lean.iproute()
+NetlinkError = importlib.import_module("pyroute2.netlink.exceptions").NetlinkError
+IPRSocket: Any = importlib.import_module("pyroute2.netlink.rtnl.iprsocket").IPRSocket  # for arrival
+
+NLM_F_DUMP_INTR = 0x10  # include/uapi/linux/netlink.h
+RTM_F_CLONED = 0x200  # include/uapi/linux/rtnetlink.h: IPv6 routes that the kernel only remembers
+NTF_PROXY = 8  # include/uapi/linux/neighbour.h
+# A rule dump resumes by index, so beyond one 32 KB buffer (about 450 rules) it can miss rules while
+# others are deleted, and the kernel does not flag it: such a dump counts only when it repeats.
+ONE_BUFFER = 400
+TRIES = 5
+
+
+class Kernel:
+    """Hold one rtnetlink socket of this network namespace; use as a context manager."""
+
+    def __init__(self) -> None:
+        try:
+            self._ip = _open()
+        except OSError as error:
+            raise HostError(f"netlink: {error.strerror}; run as root on Linux 4.18 or later") from None
+        # With ipv6.disable=1 the kernel answers an IPv6 dump with the rules and routes of all others.
+        self._families = {f: af for f, af in FAMILIES.items() if f == 4 or os.path.exists("/proc/sys/net/ipv6")}
+        self.names: dict[int, str] = {}
+        self._indexes: dict[str, int] = {}
+
+    def __enter__(self) -> Kernel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ip.close()
+
+    def facts(self) -> Facts:
+        """Return the devices, without their roles, and main's routes, but for those of each link alone."""
+        # What nft(8) cannot name is no device of vzctl's and no way of ours.
+        nics = {n.name: n for n in self._nics() if DEVICE.fullmatch(n.name)}
+        main = [r for f, af in self._families.items() for m in self._dump_routes(af, table=MAIN)
+                for r in routes_of(m, f, self.names) if not r.dst.startswith("fe80:")]
+        return Facts(nics, tuple(main), families=tuple(self._families))
+
+    def know(self, nics: Iterable[Nic]) -> None:
+        """Take devices for known that were read before, so that answers can name them."""
+        self.names = {n.index: n.name for n in nics}
+
+    def _nics(self) -> list[Nic]:
+        links = _whole(lambda: list(self._ip.get_links()), "links")
+        addresses = _whole(lambda: list(self._ip.get_addr()), "addresses")
+        self.names = {m["index"]: name_of(m) for m in links}
+        self._indexes = {name: index for index, name in self.names.items()}
+        return nics_of(links, addresses)
+
+    def rules(self) -> tuple[frozenset[Rule], tuple[Other, ...]]:
+        """Return our rules, and those of all others in the order the kernel takes them."""
+        ours, others = set(), []
+        for family, af in self._families.items():
+            for m in self._dump_rules(af):
+                if is_ours(m.get("FRA_PRIORITY") or 0, protocol_of(m)):
+                    ours.add(rule_of(m, family))
+                else:
+                    others.append(other_of(m, family))
+        return frozenset(ours), tuple(others)
+
+    def _dump_rules(self, af: int) -> list:
+        seen = None
+        for _ in range(TRIES):
+            messages = _whole(lambda: list(self._ip.get_rules(family=af)), "rules")
+            if len(messages) <= ONE_BUFFER:
+                return messages
+            now = [(m["action"], sorted(map(repr, m["attrs"]))) for m in messages]
+            if now == seen:
+                return messages
+            seen = now
+        raise KernelError("rules: change faster than they can be read; nothing was changed, try again")
+
+    def routes(self) -> frozenset[Route]:
+        """Return our routes, in whatever table they are."""
+        return frozenset(r for f, af in self._families.items() for m in self._dump_routes(af, proto=PROTOCOL)
+                         if m["proto"] == PROTOCOL and table_of(m) != MAIN for r in routes_of(m, f, self.names))
+
+    def proxies(self, wanted: Iterable[Item]) -> frozenset[Proxy]:
+        """Return the published addresses that carry our mark, and those wanted whoever published them.
+
+        neighbour.c keeps a protocol for proxy entries since Linux 5.0; vzctl removes its own at stop.
+        """
+        found = set()
+        for family, af in self._families.items():
+            for m in self._ip.neigh("dump", dump_filter=lambda m: True, family=af, flags=NTF_PROXY):
+                proxy = Proxy(family, m.get("NDA_DST"), self.names.get(m["ifindex"], ""))
+                if m["family"] == af and (m.get("NDA_PROTOCOL") == PROTOCOL or proxy in wanted):
+                    found.add(proxy)
+        return frozenset(found)
+
+    def stranger(self, table: int) -> str:
+        """Return what others have in a table, "" for nothing."""
+        for af in self._families.values():
+            for m in self._dump_routes(af, table=table):
+                if m["proto"] != PROTOCOL:
+                    dst = f"{m.get('RTA_DST')}/{m['dst_len']}" if m["dst_len"] else "default"
+                    return f"table {table} holds another's route to {dst}; choose a free table"
+        return ""
+
+    def ask(self, what: str, **fields: Any) -> Any:
+        """Return the kernel's answer about one route or neighbour; raises Refused with its errno."""
+        try:
+            return getattr(self._ip, what)("get", **fields)[0]
+        except (NetlinkError, OSError) as error:
+            raise Refused(errno_of(error)) from None
+
+    def _dump_routes(self, af: int, **match: int) -> list:
+        # Only dump_filter= makes pyroute2 send the fields to the kernel, which filters where strict
+        # checking is on; an older kernel sends all, hence the second look at the table.
+        table = match.get("table")
+        ask = {"dump_filter": lambda m: True, "family": af, **match}
+        messages = _whole(lambda: list(self._ip.route("dump", **ask)), "routes")
+        return [m for m in messages if table in (None, table_of(m)) and not m["flags"] & RTM_F_CLONED]
+
+    def apply(self, op: Op, mark: int = PROTOCOL) -> None:
+        """Carry out one op on a rule, route or proxy neighbour.
+
+        One that is there (gone) already when it is to be added (deleted) counts as done.
+        Raises KernelError with the kernel's words.
+        """
+        try:
+            if isinstance(op.item, Proxy):
+                self._apply_proxy(op.verb, op.item, mark)
+            elif isinstance(op.item, Rule):
+                self._ip.rule("del" if op.verb == DELETE else "add", **rule_request(op.item))
+            else:
+                assert isinstance(op.item, Route)
+                self._apply_route(op.verb, op.item)
+        except (NetlinkError, OSError) as error:
+            if not _is_done(op, errno_of(error)):
+                raise KernelError(os.strerror(errno_of(error))) from None
+
+    def _apply_proxy(self, verb: str, proxy: Proxy, mark: int) -> None:
+        self._ip.neigh("del" if verb == DELETE else "add", family=FAMILIES[proxy.family], dst=proxy.address,
+                       ifindex=self._index(proxy.dev), flags=NTF_PROXY, protocol=mark)
+
+    def disown(self, proxies: Iterable[Proxy]) -> None:
+        """Take our mark off published addresses: each is made anew, since neighbour.c only ever replaces a mark."""
+        for proxy in proxies:
+            self.apply(Op(DELETE, proxy))
+            self.apply(Op(ADD, proxy), 0)
+
+    def _index(self, dev: str) -> int:
+        if dev not in self._indexes:
+            raise OSError(errno.ENODEV, "no device")
+        return self._indexes[dev]
+
+    def _apply_route(self, verb: str, route: Route) -> None:
+        index = self._index(route.dev) if route.dev else 0
+        self._ip.route({ADD: "add", DELETE: "del"}.get(verb, "replace"), **route_request(route, index))
+
+
+def _open() -> Any:
+    try:
+        return IPRoute(strict_check=True)
+    except OSError as error:
+        if error.errno != errno.ENOPROTOOPT:  # NETLINK_GET_STRICT_CHK came with Linux 4.20
+            raise
+        return IPRoute()
+
+
+class Refused(KernelError):
+    """Say that the kernel has no answer to a question, and with which errno."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(os.strerror(code))
+        self.code = code
+
+
+def _whole(dump: Callable[[], list], what: str) -> list:
+    """Return a dump that was not cut short; pyroute2 0.9 does not look at the flag itself."""
+    for _ in range(TRIES):
+        try:
+            messages = dump()
+        except (NetlinkError, OSError) as error:
+            raise KernelError(f"{what}: cannot be read ({os.strerror(errno_of(error))}); nothing was changed") from None
+        if not any(m["header"]["flags"] & NLM_F_DUMP_INTR for m in messages):
+            return messages
+    raise KernelError(f"{what}: change faster than they can be read; nothing was changed, try again")
+
+
+def errno_of(error: Exception) -> int:
+    """Return the errno that a refusal of the kernel stands for."""
+    return getattr(error, "code", None) or getattr(error, "errno", None) or errno.EIO
+
+
+def _is_done(op: Op, code: int) -> bool:
+    if op.verb == DELETE:
+        return code in (errno.ENOENT, errno.ESRCH, errno.ENODEV)
+    # A route's EEXIST can mean another gateway under the same key; the next read will tell.
+    return code == errno.EEXIST and isinstance(op.item, Rule)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The only file that runs nft(8): read our table, load a transaction.
+
+Everything goes in one `nft -f -`, which the kernel takes whole or not at all.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+from vzhooks.errors import SUPPORTED, HostError, KernelError
+from vzhooks.model import Item
+from vzhooks.policy import guard, nat
+from vzhooks.policy.nat import Nat
+
+# vzctl's PATH for hooks ends in "." on OpenVZ 9 (libvzctl lib/util.c), so nothing is searched by it.
+_ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin", "LC_ALL": "C"}
+TIMEOUT_S = 20
+
+
+def found() -> frozenset[Item]:
+    """Return the Skeleton and Elements of our tables, nothing where there are none.
+
+    Raises HostError without nft(8), KernelError where it cannot tell.
+    """
+    listings = {}
+    for family in guard.FAMILIES:
+        result = _run(["-j", "list", "table", family, guard.NAME], "")
+        if result.returncode == 0:
+            listings[family] = result.stdout
+        elif not _says_absent(result):
+            line = f"{_first_line(result.stderr)}; nothing was changed{_hint(result.stderr)}"
+            raise KernelError(f"nft list table {family} {guard.NAME}: {line}")
+    return guard.parse(listings)
+
+
+def _says_absent(result: subprocess.CompletedProcess[str]) -> bool:
+    """Tell whether nft(8) itself says that there is no such table; a loader that lacks a library words it alike."""
+    return result.returncode == 1 and bool(re.search("^Error: No such file or directory", result.stderr, re.MULTILINE))
+
+
+def load(text: str) -> None:
+    """Carry out a transaction in nft(8) syntax; raises KernelError, nothing then being changed."""
+    result = _run(["-f", "-"], text)
+    if result.returncode:
+        raise KernelError(f"nft: {_first_line(result.stderr)}; the guard was left as it was{_hint(result.stderr)}")
+
+
+def check() -> None:
+    """Ask nft(8) and the kernel whether they can hold our tables, changing nothing; raises as `load` does."""
+    result = _run(["-c", "-f", "-"], guard.full(()))
+    if result.returncode:
+        raise KernelError(f"nft: {_first_line(result.stderr)}{_hint(result.stderr) or '; run as root'}")
+
+
+def _hint(stderr: str) -> str:
+    """Return what to say of an nft or a kernel that does not know what we ask for."""
+    if "not permitted" in stderr:
+        return "; run as root with CAP_NET_ADMIN"
+    return f"; {SUPPORTED}" if "syntax error" in stderr or "not supported" in stderr else ""
+
+
+def _run(args: list[str], text: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(["nft", *args], input=text, env=_ENV, capture_output=True, text=True, timeout=TIMEOUT_S)
+    except OSError as error:
+        line = f"nft: cannot be run ({error.strerror}); install the package nftables. {SUPPORTED}"
+        raise HostError(line) from None
+    except subprocess.TimeoutExpired:
+        raise KernelError(f"nft: no answer within {TIMEOUT_S} s; nothing is known to be changed") from None
+
+
+def _first_line(text: str) -> str:
+    return next((line for line in text.splitlines() if line.strip()), "failed without a word")
+
+
+def translations() -> tuple[Nat, ...]:
+    """Return the rules of others that change sources; raises HostError or KernelError where it cannot tell.
+
+    Only the tables that have such a chain are read: a whole ruleset can be long.
+    """
+    found: list[Nat] = []
+    for family, table in nat.nat_tables(_listed("chains")):
+        found += nat.parse(_listed("table", family, table))
+    return tuple(found)
+
+
+def _listed(*what: str) -> str:
+    result = _run(["-j", "list", *what], "")
+    if result.returncode:
+        raise KernelError(f"nft list {' '.join(what)}: {_first_line(result.stderr)}{_hint(result.stderr)}")
+    return result.stdout

@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Files and processes of this host: vzctl's, and our lock. Reads as data, executes nothing."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from vzhooks.config import vzconf
+from vzhooks.errors import HostError, InputError, LockBusy, UsageError
+from vzhooks.model import Problem
+from vzhooks.policy.census import Evidence, Reading
+
+CTID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+STARTING_VERBS = ("start", "restart", "mount", "restore", "resume")
+READ_WAIT_S, READ_PAUSE_S = 0.45, 0.05
+HOOKS = ("vps.mount", "vps.umount", "vps.postumount")
+HOOK_HEAD = b"#!/bin/sh\n# vzhooks hook script for "
+"""Begins every version's scripts; one that only mentions us further down is an administrator's."""
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Name every file we read or write; `root` moves them all, for packagers."""
+
+    root: str = ""
+
+    def __getattr__(self, name: str) -> str:
+        try:
+            return self.root + _PATHS[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    @classmethod
+    def below(cls, folder: str) -> Paths:
+        """Return the paths below a directory, "" or / for the node's own."""
+        return cls(os.path.abspath(folder).rstrip("/") if folder else "")
+
+    def all(self) -> frozenset[str]:
+        """Return every path there is."""
+        return frozenset(self.root + path for path in _PATHS.values())
+
+
+_PATHS = {
+    "ini": "/etc/vz/vzhooks.ini",
+    "good_ini": "/var/lib/vzhooks/vzhooks.ini.good",
+    "tables": "/var/lib/vzhooks/tables.json",
+    "harden": "/var/lib/vzhooks/harden.json",
+    "sysctl_d": "/etc/sysctl.d/90-vzhooks.conf",
+    "ves": "/run/vzhooks/ves.json",
+    "lock": "/run/vzhooks/lock",
+    "vz_conf": "/etc/vz/vz.conf",
+    "conf_dir": "/etc/vz/conf",
+    "veip4": "/var/lib/vzctl/veip",
+    "veip9": "/var/vz/veip",
+    "conf_lock_dir": "/var/vz",
+    "rt_tables": "/etc/iproute2/rt_tables.d/vzhooks.conf",
+    "rt_protos": "/etc/iproute2/rt_protos.d/vzhooks.conf",
+    "boot_unit": "/etc/systemd/system/vzhooks-boot.service",
+    "boot_want": "/etc/systemd/system/multi-user.target.wants/vzhooks-boot.service",
+    "networkd": "/etc/systemd/networkd.conf.d/90-vzhooks.conf",
+    "ini_sample": "/etc/vz/vzhooks.ini.sample",
+    "manifest": "/var/lib/vzhooks/installed.json",
+    "wrapper": "/usr/local/sbin/vzctl",
+    "command": "/usr/local/sbin/vzhooks",
+    "override9": "/usr/libexec/libvzctl/script.d/vz-netns_dev_add",
+    # In /usr/share, so that what a package puts and what `vzhooks install` puts is one file, never two;
+    # fish of Debian reads no other place. Of zsh's, Debian and EL have only this one in common.
+    "man8": "/usr/share/man/man8/vzhooks.8",
+    "man5": "/usr/share/man/man5/vzhooks.ini.5",
+    "bash": "/usr/share/bash-completion/completions/vzhooks",
+    "zsh": "/usr/local/share/zsh/site-functions/_vzhooks",
+    "fish": "/usr/share/fish/vendor_completions.d/vzhooks.fish",
+}
+
+
+def check_ctid(ctid: str) -> str:
+    """Return a VE's id, a number or a UUID; raises UsageError for anything else, a path above all."""
+    if not CTID.fullmatch(ctid) or ctid == "0":
+        raise UsageError(f"{vzconf.shown(ctid)} is no VE's id; give its number or UUID as `vzlist` shows it")
+    return ctid
+
+
+def require_root() -> None:
+    """Raise HostError for anybody else: what only root can read would look as if it were not there."""
+    if os.geteuid():
+        raise HostError("vzhooks must run as root; give the command again by sudo or su")
+
+
+@contextmanager
+def lock(path: str, wait_s: float) -> Iterator[None]:
+    """Hold the one lock of vzhooks, waiting at most `wait_s`; raises LockBusy after that."""
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        step = "vzhooks must run as root" if isinstance(error, PermissionError) else "mend that and try again"
+        raise HostError(f"{path}: {error.strerror}; {step}") from None
+    try:
+        if not flocked(handle, wait_s):
+            raise LockBusy(f"{path}: another vzhooks is at work for over {wait_s:g} s; try again")
+        if not _is_file(path, handle):
+            raise LockBusy(f"{path}: vzhooks was uninstalled while this waited; start it again if that was not meant")
+        yield
+    finally:
+        os.close(handle)
+
+
+def _is_file(path: str, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+def flocked(handle: int, wait_s: float) -> bool:
+    """Take the exclusive flock of an open file, waiting at most `wait_s`; tell whether we have it."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.01)
+
+
+def read_config(paths: Paths, ctid: str, conffile: str = "", until: float | None = None) -> Reading:
+    """Return a VE's config, or the Problem of one that cannot be read now.
+
+    A config caught in mid-save is read again, some times, for half a second or `until` then
+    (monotonic). Raises FileNotFoundError where there is none.
+    """
+    path = conffile or os.path.join(paths.conf_dir, f"{ctid}.conf")
+    until = time.monotonic() + READ_WAIT_S if until is None else until
+    while True:
+        try:
+            return vzconf.parse(_bytes(path, ctid, paths), ctid, path)
+        except FileNotFoundError:
+            raise
+        except (InputError, OSError) as error:
+            if time.monotonic() >= until or not _may_heal(path):
+                return Problem(ctid, str(error) if isinstance(error, InputError) else
+                               f"{path}: cannot be read ({error.strerror})", True)
+        time.sleep(READ_PAUSE_S)
+
+
+def _may_heal(path: str) -> bool:
+    """Tell whether a bad config may be one that vzctl is just writing (lib/config.c: renamed unflushed)."""
+    try:
+        return os.stat(path).st_size < 4096
+    except OSError:
+        return True
+
+
+def _bytes(path: str, ctid: str, paths: Paths) -> bytes:
+    guard = os.path.join(paths.conf_lock_dir, f"{ctid}.conf.lck")
+    if not os.path.exists(guard):
+        return _read(path)
+    with open(guard, "rb") as held:  # libvzctl saves under LOCK_EX of this file
+        try:
+            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{path}: vzctl is writing it; try again") from None
+        return _read(path)
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(vzconf.MAX_BYTES + 1)
+
+
+def read_configs(paths: Paths) -> dict[str, Reading]:
+    """Return the config of every VE that has one; a dangling link is a VE of another node."""
+    found: dict[str, Reading] = {}
+    until = time.monotonic() + READ_WAIT_S  # for all together: a power loss can empty many at once
+    for name in _listing(paths.conf_dir, must=True):
+        ctid, ext = os.path.splitext(name)
+        if ext == ".conf" and ctid != "0" and CTID.fullmatch(ctid):
+            try:
+                found[ctid] = read_config(paths, ctid, until=until)
+            except FileNotFoundError:
+                continue
+    return found
+
+
+def evidence(paths: Paths, roots: Mapping[str, str], listed: Mapping[str, tuple[str, ...]]) -> Evidence:
+    """Return what files show of VEs that live; `roots` is the VE_ROOT by VE, `listed` of `veip`."""
+    locks = _locks(paths)
+    return Evidence(
+        mounted=_mounted(roots),
+        starting=frozenset(c for c, verb in locks.items() if verb in STARTING_VERBS),
+        locked=frozenset(locks),
+        veip=listed,
+        looked=frozenset(roots),
+    )
+
+
+def is_installed(paths: Paths) -> bool:
+    """Tell whether a hook script of ours stands where vzctl looks."""
+    for name in HOOKS:
+        try:
+            with open(os.path.join(paths.conf_dir, name), "rb") as file:
+                if file.read(len(HOOK_HEAD)) == HOOK_HEAD:
+                    return True
+        except OSError:
+            continue
+    return False
+
+
+def is_openvz9(paths: Paths) -> bool:
+    """Tell whether libvzctl keeps its state here."""
+    return os.path.isdir(paths.veip9)
+
+
+def _mounted(roots: Mapping[str, str]) -> frozenset[str]:
+    text = _read("/proc/self/mountinfo").decode("utf-8", "surrogateescape")
+    # proc(5): the fifth field is the mount point, blanks and such as \040.
+    points = {re.sub(r"\\([0-7]{3})", lambda m: chr(int(m.group(1), 8)), line.split(" ")[4])
+              for line in text.splitlines()}
+    # The kernel shows where a link such as /vz -> /mnt/vz really leads.
+    return frozenset(c for c, root in roots.items() if os.path.realpath(root) in points)
+
+
+def veip(paths: Paths) -> dict[str, tuple[str, ...]]:
+    """Return the addresses by VE that vzctl keeps a list of; it may outlive them."""
+    found: dict[str, tuple[str, ...]] = {}
+    for folder in (paths.veip4, paths.veip9):
+        for ctid in _listing(folder):
+            if CTID.fullmatch(ctid):
+                tokens = _text_or_empty(os.path.join(folder, ctid)).split()
+                found[ctid] = tuple(dict.fromkeys(found.get(ctid, ()) + vzconf.addresses_in(tokens)))
+    return found
+
+
+def _text_or_empty(path: str) -> str:
+    try:
+        return _read(path).decode("ascii", "replace")
+    except (FileNotFoundError, IsADirectoryError):
+        return ""  # removed between listing and reading: the VE stopped; or none of vzctl's
+
+
+def _locks(paths: Paths) -> dict[str, str]:
+    """Return the verb of the live vzctl that holds each VE's lock file; a stale lock counts for nothing."""
+    found = {}
+    for folder in lock_dirs(paths):
+        for name in _listing(folder):
+            ctid, ext = os.path.splitext(name)
+            text = _text_or_empty(os.path.join(folder, name)) if ext == ".lck" else ""
+            words = _cmdline(text.split("\n")[0].strip())
+            if words:
+                found[ctid] = next((w for w in words[1:] if not w.startswith("-")), "")
+    return found
+
+
+def is_locked(paths: Paths, ctid: str) -> bool:
+    """Tell whether a live vzctl holds the VE's lock file."""
+    return ctid in _locks(paths)
+
+
+def lock_dirs(paths: Paths) -> list[str]:
+    """Return where vzctl may keep its lock files: LOCKDIR of vz.conf, else both defaults."""
+    given = node_value(paths, "LOCKDIR")
+    return [paths.root + d for d in ([given] if given else ["/vz/lock", "/var/lib/vz/lock"])]
+
+
+def node_value(paths: Paths, name: str) -> str:
+    """Return what vz.conf says for all VEs that do not say otherwise, "" for nothing."""
+    lines = re.findall(rf"^\s*{name}=(.*)$", _text_or_empty(paths.vz_conf), re.MULTILINE)
+    return vzconf.value_of(lines[-1]) if lines else ""
+
+
+def _cmdline(pid: str) -> list[str]:
+    if not pid.isdigit():
+        return []
+    try:
+        return _read(f"/proc/{pid}/cmdline").decode("utf-8", "replace").rstrip("\0").split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _listing(folder: str, must: bool = False) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:
+        if must:
+            raise HostError(f"{folder}: not there; is vzctl installed on this node?") from None
+        return []
+    except OSError as error:
+        raise HostError(f"{folder}: cannot be read ({error.strerror}); vzhooks must run as root") from None

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Our own notes: VEs starting and stopping, who owns which address, table numbers once given.
+
+What concerns VEs is in /run, so it goes when the kernel's state goes; what must stay the same after
+a reboot is in /var/lib. Both are replaced as a whole, so a crash leaves the old or the new note.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Callable
+
+from vzhooks.config.keys import DEVICE
+from vzhooks.errors import HostError
+from vzhooks.model import canonical
+from vzhooks.node.files import replace
+from vzhooks.policy.harden import FORCED, OFF, ON, VALUES, Hardening
+from vzhooks.policy.records import RUNNING, STARTING, STOPPING, Expected, Record, Records
+from vzhooks.policy.tables import is_key, is_number
+
+
+def load_ves(path: str) -> dict[str, Record]:
+    """Return the records of VEs; an absent file is an empty one.
+
+    Raises HostError where it is there and cannot be read: that must not look like "no VEs".
+    """
+    return _checked(path, lambda data: {_ctid(ctid): _record(**r) for ctid, r in data.items()}, "resync")
+
+
+def _ctid(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}", text):
+        raise ValueError(text)
+    return text
+
+
+def _record(phase: str, since: float, uplink: str, addresses: list[str], override: str | None = None,
+            expected: dict | None = None, base: str = "", devices: list[str] = [], root: str = "") -> Record:  # noqa: B006
+    _check_texts(devices, phase, uplink, override or "", base, root)
+    if not all(DEVICE.fullmatch(d) for d in devices):
+        raise ValueError(devices)
+    if phase not in (STARTING, RUNNING, STOPPING):
+        raise ValueError(phase)
+    later = _expected(**expected) if expected else None
+    return Record(phase, _seconds(since), uplink, _addresses(addresses), override, later, base, tuple(devices), root)
+
+
+def _expected(uplink: str, addresses: list[str], since: float) -> Expected:
+    _check_texts([], uplink)
+    return Expected(uplink, _addresses(addresses), _seconds(since))
+
+
+def _seconds(number: Any) -> float:
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < 1e12:
+        raise ValueError(number)
+    return float(number)
+
+
+def _addresses(texts: list[str]) -> tuple[str, ...]:
+    _check_texts(texts)
+    if any(canonical(t) != t for t in texts):
+        raise ValueError(texts)
+    return tuple(texts)
+
+
+def _check_texts(more: list[str], *texts: str) -> None:
+    if not (isinstance(more, list) and all(isinstance(t, str) and len(t) < 4096 for t in (*texts, *more))):
+        raise TypeError(more)
+
+
+def save_ves(path: str, records: Records) -> None:
+    """Replace the records of VEs."""
+    _save(path, {ctid: asdict(r) for ctid, r in sorted(records.items())})
+
+
+def load_tables(path: str) -> dict[str, int]:
+    """Return the table numbers given so far, by key; raises HostError as `load_ves`."""
+    def check(data: dict) -> dict[str, int]:
+        if not all(is_key(k) and is_number(n) for k, n in data.items()):
+            raise ValueError(data)
+        return data
+    return _checked(path, check, "resync")
+
+
+def save_tables(path: str, tables: Mapping[str, int]) -> None:
+    """Replace the table numbers."""
+    _save(path, dict(sorted(tables.items())))
+
+
+def load_hardening(path: str) -> Hardening:
+    """Return what was decided about hardening; raises HostError as `load_ves`."""
+    def check(data: dict) -> Hardening:
+        found = Hardening(**data)
+        if found.mode not in ("", ON, FORCED, OFF):
+            raise ValueError(found.mode)
+        return Hardening(found.mode, {_sysctl(key): str(_small(value)) for key, value in found.former.items()})
+    return _checked(path, check, "harden")
+
+
+def _sysctl(key: str) -> str:
+    """Return a key that hardening may write: anything else in the note is not of us."""
+    parts = key.split("/")
+    if len(parts) != 5 or parts[:3] != ["net", "ipv4", "conf"] or parts[3] in ("", ".", "..") or parts[4] not in VALUES:
+        raise ValueError(key)
+    return key
+
+
+def _small(value: Any) -> int:
+    if isinstance(value, (bool, float)) or not 0 <= int(value) <= 9:
+        raise ValueError(value)
+    return int(value)
+
+
+def save_hardening(path: str, hardening: Hardening) -> None:
+    """Replace what was decided about hardening."""
+    _save(path, {"mode": hardening.mode, "former": dict(hardening.former)})
+
+
+def _checked(path: str, check: Callable[[dict], Any], command: str) -> Any:
+    """Return what a note holds; raises HostError where it is not as we write it."""
+    try:
+        return check(_load(path, command))
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        raise HostError(f"{path}: not as vzhooks writes it; remove it and run `vzhooks {command}`") from None
+
+
+def _load(path: str, command: str) -> dict:
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = os.fstat(file.fileno())
+            if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
+                raise HostError(f"{path}: others than root can write it; remove it and run `vzhooks {command}`")
+            data = json.load(file)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise HostError(f"{path}: cannot be read ({_short(error)}); remove it and run `vzhooks {command}`") from None
+    if not isinstance(data, dict):
+        raise TypeError(data)
+    return data
+
+
+def _short(error: Exception) -> str:
+    return str(error)[:80] if not isinstance(error, RecursionError) else "nested too deep"
+
+
+def _save(path: str, data: dict) -> None:
+    replace(path, json.dumps(data, indent=1) + "\n", 0o600)

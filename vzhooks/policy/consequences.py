@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Say in words what a run does to VEs that live. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Container, Iterable, Iterator, Set
+from dataclasses import dataclass
+
+from vzhooks.model import Element, Item, Route, Rule, Skeleton, Sysctl, family_of, host_prefix
+from vzhooks.policy.facts import Facts
+from vzhooks.policy.plan import DELETE, Op
+from vzhooks.policy.priorities import FROM_VE, OWN_LAN
+from vzhooks.policy.records import RUNNING, Records
+from vzhooks.policy.roles import Nics, is_lan
+from vzhooks.policy.uplinks import Way
+
+CUT, MAIN = "cut off", "main"
+
+
+@dataclass(frozen=True)
+class Move:
+    """Tell by what a live VE leaves before a run and after it, and why."""
+
+    ctid: str
+    before: str
+    after: str
+    why: str = ""
+
+    @property
+    def loses(self) -> bool:
+        """Tell whether the VE had a way and has none any more."""
+        return self.after == CUT and self.before != CUT
+
+    def __str__(self) -> str:
+        return f"VE {self.ctid}: {self.before} -> {self.after}" + (f": {self.why}" if self.why else "")
+
+
+def moves(ways: Iterable[Way], found: Set[Item], known: Records, nics: Nics,
+          local: Container[str] = ()) -> Iterator[Move]:
+    """Return what becomes of the VEs that lived before; nothing for one that goes on as it was.
+
+    local: the addresses that are routed here. Who goes by a device that is gone has lost his way already.
+    """
+    for way in ways:
+        record = known.get(way.ve.ctid)
+        lives = record and (record.phase == RUNNING or any(a in local for a in way.ve.addresses))
+        if lives and way.ve.addresses:
+            before, after = _found(way.ve.addresses, found), _wanted(way, nics)
+            before = before if before in (CUT, MAIN) or set(before.split(", ")) & set(nics) else CUT
+            if before != after:
+                yield Move(way.ve.ctid, before, after, way.why if after == CUT else "")
+
+
+def _wanted(way: Way, nics: Nics) -> str:
+    if way.uplink:
+        return way.uplink.device if way.uplink.device in nics else CUT
+    return CUT if way.state == "blocked" else MAIN
+
+
+def _found(addresses: Iterable[str], found: Set[Item]) -> str:
+    """Return by what addresses leave now: the guard tells, and the rules where there is no guard."""
+    mine = set(addresses)
+    if any(isinstance(i, Skeleton) for i in found):
+        told = [i for i in found if isinstance(i, Element) and i.value[0] in mine]
+        exits = sorted({i.value[1] for i in told if i.set.startswith("exits")})
+        shut = any(i.set.startswith("sources") for i in told)
+        return ", ".join(exits) or (CUT if shut else MAIN)
+    prefixes = {host_prefix(a) for a in mine}
+    rules = [i for i in found if isinstance(i, Rule) and i.priority == FROM_VE and i.src in prefixes]
+    tables = {r.table for r in rules}
+    defaults = {i for i in found if isinstance(i, Route) and i.table in tables and i.dst == "default"}
+    exits = sorted({i.dev for i in defaults if i.dev})
+    return ", ".join(exits) or (CUT if rules else MAIN)
+
+
+def moved(found: Set[Item], wanted: Set[Item], ops: Iterable[Op], facts: Facts) -> tuple[tuple[str, str], ...]:
+    """Return what neighbours must hear about, as (address, device).
+
+    Routed VE addresses, those that fall to main again too, and the node's own that changed ways.
+    """
+    ops = list(ops)
+    before, after = _exits(found), _exits(wanted)
+    places = {a: d for a, d in after.items() if before.get(a) != d}
+    places.update({a: dev for a in set(before) - set(after) if (dev := main_device(a, facts))})
+    ways = {op.item.src.partition("/")[0] for op in ops if op.verb != DELETE and isinstance(op.item, Rule)
+            and op.item.priority == OWN_LAN}
+    hard = {op.item.key.split("/")[3] for op in ops if isinstance(op.item, Sysctl)}
+    own = [(a, n.name) for n in facts.nics.values() for a in n.owns if a in ways or n.name in hard]
+    # What a strict rp_filter takes by main's NIC alone again is told from there.
+    soft = {op.item.key.split("/")[3] for op in ops if isinstance(op.item, Sysctl)
+            and op.item.key.endswith("/rp_filter") and op.item.value != "2"}
+    own = [(a, main_device(a, facts) or d) if d in soft and ":" not in a else (a, d) for a, d in own]
+    return tuple((a, d) for a, d in places.items() if a in facts.local) + tuple(own)
+
+
+def _exits(items: Set[Item]) -> dict[str, str]:
+    return {i.value[0]: i.value[1] for i in items if isinstance(i, Element) and i.set.startswith("exits")}
+
+
+def main_device(address: str, facts: Facts) -> str:
+    """Return the LAN NIC by which main reaches the LAN of an address, else by which it leaves the node."""
+    ip = ipaddress.ip_address(address)
+    near = [r for r in facts.main if r.family == family_of(address) and r.dev in facts.nics
+            and is_lan(facts.nics[r.dev]) and (r.dst == "default" or ip in ipaddress.ip_network(r.dst))]
+    near.sort(key=lambda r: (-(0 if r.dst == "default" else int(r.dst.rpartition("/")[2])), r.metric))
+    return near[0].dev if near else ""

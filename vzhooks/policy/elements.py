@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the guard's sets hold: who may leave by what. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from vzhooks.config.settings import Settings
+from vzhooks.model import Element, Item, family_of
+from vzhooks.policy import guard
+from vzhooks.policy.facts import Facts
+from vzhooks.policy.roles import INSIDE, VE
+from vzhooks.policy.rules import SHARED, sides
+from vzhooks.policy.uplinks import Way
+
+NOBODY = "0.0.0.0"
+"""The sender of a question in nobody's name (RFC 5227, 1.1)."""
+
+
+def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, strict: bool = False) -> Iterator[Item]:
+    """Return the guard's skeleton and all elements of its sets."""
+    ways = list(ways)
+    yield guard.SKELETON
+    yield from _devices(ways, facts, settings)
+    yield from _held(ways, strict)
+    yield from _askers(ways, facts)
+    known = {a for w in ways for a in w.ve.addresses} | set(facts.local)
+    for address in known - facts.own:
+        yield Element(f"ves{family_of(address)}", (address,))
+    yield from _homes(ways, facts)
+    for way in ways:
+        for address in way.ve.addresses if way.state != "unassigned" else ():
+            yield from _source(address, way)
+
+
+def _devices(ways: list[Way], facts: Facts, settings: Settings) -> Iterator[Element]:
+    veside = sides(ways, facts.nics)
+    inside = {n.name for n in facts.nics.values() if n.role == INSIDE}
+    lan = {n.name for n in facts.lan} | {w.uplink.device for w in ways if w.uplink} | set(settings.reserved)
+    names = {"veside": veside, "near": (veside | inside | {"lo"}) - set(settings.reserved), "lan": lan,
+             "arp:lan": lan, "reserved": settings.reserved,
+             "closed": veside if settings.unassigned == "block" else ()}
+    for kind, members in names.items():
+        for name in members:
+            yield Element(kind, (name,))
+    for nic in facts.nics.values():
+        if nic.kind == "bridge" and nic.role != VE:
+            yield Element("bridged", (nic.name, nic.name))
+
+
+def _held(ways: Iterable[Way], strict: bool) -> Iterator[Element]:
+    for way in ways:
+        for device in way.ve.devices if way.state == "unassigned" and strict else ():
+            yield Element("strict", (device,))
+        for device in way.ve.devices if way.state != "unassigned" else ():
+            yield Element("held", (device,))
+            if way.uplink:
+                yield Element("ways", (device, way.uplink.device))
+
+
+def _homes(ways: Iterable[Way], facts: Facts) -> Iterator[Element]:
+    """Return by which devices a VE's address may come in: by its own, by that of its route, by the one all share.
+
+    Not of a VE whose device is not known yet, nor of one that main reaches elsewhere.
+    """
+    homes: dict[str, set[str]] = {a: {dev} for a, dev in facts.local.items()}
+    for way in ways:
+        for address in set(way.ve.addresses) - facts.away:
+            homes.setdefault(address, set()).update(way.ve.devices or ({SHARED} if facts.shared else ()))
+    for address, devices in homes.items():
+        for name in devices if address not in facts.own else ():
+            yield Element(f"here{family_of(address)}", (address,))
+            yield Element(f"homes{family_of(address)}", (address, name))
+
+
+def _askers(ways: Iterable[Way], facts: Facts) -> Iterator[Element]:
+    """Return in whose name an uplink without an address asks; the kernel would take another NIC's address."""
+    senders: dict[str, set[str]] = {}
+    for way in ways:
+        nic = facts.nics.get(way.uplink.device) if way.uplink else None
+        if nic and not [a for a in nic.owns if family_of(a) == 4]:
+            routed = {a for a in way.ve.addresses if family_of(a) == 4 and a in facts.local}
+            senders.setdefault(nic.name, set()).update(routed)
+    for name, addresses in senders.items():
+        yield Element("arp:askers", (name, min(addresses, default=NOBODY)))
+
+
+def _source(address: str, way: Way) -> Iterator[Element]:
+    family = family_of(address)
+    asked = "arp:asked4" if family == 4 else "asked6"
+    yield Element(f"sources{family}", (address,))
+    yield Element(asked, (address,))
+    if way.uplink:
+        yield Element(f"exits{family}", (address, way.uplink.device))
+        yield Element(asked.replace("asked", "answers"), (address, way.uplink.device))

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The rules that hold VEs; `priorities` tells their order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from vzhooks.config.settings import Settings
+from vzhooks.model import MAIN, Rule, family_of, host_prefix, length_of
+from vzhooks.policy.facts import Facts
+from vzhooks.policy.priorities import ENTER, FROM_DEVICE, FROM_VE, JOIN, NOWHERE, OVER, PASS, TO_VE, UNASSIGNED
+from vzhooks.policy.roles import VE, Nics
+from vzhooks.policy.tables import LESS, uplink_key
+from vzhooks.policy.uplinks import Way
+
+SHARED = "venet0"
+"""The device that all VEs of vzctl 4 share, there or not yet."""
+
+
+def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, tables: Mapping[str, int]) -> Iterable[Rule]:
+    """Return the rules of all VEs."""
+    assigned = [w for w in ways if w.state != "unassigned"]
+    held = {d: w for w in assigned for d in w.ve.devices}
+    block = settings.unassigned == "block"
+    shut = sides(ways, facts.nics) if block else {SHARED, *held}
+    for family in facts.families:
+        if assigned or block:
+            yield from _gates(family, assigned, shut if block else held)
+            yield from _to_ves(family, ways, facts)
+            for way in assigned:
+                yield from _from_ve(family, way, tables)
+            yield from (_by_device(family, d, w, tables) for d, w in held.items())
+            yield from (Rule(family, NOWHERE, iif=d, unreachable=True) for d in shut)
+        if settings.reserved:
+            rest = sides(ways, facts.nics) - set(held)
+            yield from (Rule(family, UNASSIGNED, tables[LESS], iif=d) for d in rest)
+
+
+def sides(ways: Iterable[Way], nics: Nics) -> frozenset[str]:
+    """Return the devices behind which VEs are, also those that vzctl is about to make."""
+    return frozenset({SHARED, *(n.name for n in nics.values() if n.role == VE),
+                      *(d for w in ways for d in w.ve.devices)})
+
+
+def _gates(family: int, assigned: Iterable[Way], devices: Iterable[str]) -> Iterable[Rule]:
+    for address in _addresses(family, assigned):
+        yield Rule(family, ENTER, src=host_prefix(address), goto=JOIN)
+    for device in devices:
+        yield Rule(family, ENTER, iif=device, goto=JOIN)
+    yield Rule(family, PASS, goto=OVER)
+    yield Rule(family, JOIN)
+    yield Rule(family, OVER)
+
+
+def _to_ves(family: int, ways: Iterable[Way], facts: Facts) -> Iterable[Rule]:
+    """Return the ways to VEs here; not to one that main reaches elsewhere, by a tunnel say."""
+    for address in {*_addresses(family, ways), *(a for a in facts.local if family_of(a) == family)} - facts.own:
+        prefix = host_prefix(address)
+        if address not in facts.away:
+            # One bit less than a host route: main's shorter routes must not catch a VE that is away.
+            yield Rule(family, TO_VE, MAIN, dst=prefix, suppress=length_of(prefix) - 1)
+
+
+def _from_ve(family: int, way: Way, tables: Mapping[str, int]) -> Iterable[Rule]:
+    for address in _addresses(family, (way,)):
+        table = tables[uplink_key(way.uplink.name)] if way.uplink else 0
+        yield Rule(family, FROM_VE, table, src=host_prefix(address), unreachable=not table)
+
+
+def _by_device(family: int, device: str, way: Way, tables: Mapping[str, int]) -> Rule:
+    table = tables[uplink_key(way.uplink.name)] if way.uplink else 0
+    return Rule(family, FROM_DEVICE, table, iif=device, unreachable=not table)
+
+
+def _addresses(family: int, ways: Iterable[Way]) -> list[str]:
+    return [a for w in ways for a in w.ve.addresses if family_of(a) == family]

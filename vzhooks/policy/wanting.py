@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Say what should be: settings, VEs and facts in, all items out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from vzhooks.config.settings import Settings
+from vzhooks.model import PROTOCOL, Element, Item, Problem, Proxy, Skeleton, Ve, family_of
+from vzhooks.policy import elements, own, routes, rules
+from vzhooks.policy.facts import Facts
+from vzhooks.policy.priorities import BAND, LATE
+from vzhooks.policy.tables import LESS, own_key, uplink_key
+from vzhooks.policy.uplinks import BLOCK, Way, said_of_reserved, way_of
+
+MISPLACED = ("the ip rule for table local does not come first (a VRF set-up moves it), so rules of vzhooks would hide "
+             "this node's own addresses; move it back: ip rule add priority 0 lookup local (and with -6)")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Hold the state that should be; empty items where vzhooks has nothing to do.
+
+    remarks: what is as it should be, but may be news to the operator.
+    """
+
+    items: frozenset[Item]
+    ways: tuple[Way, ...]
+    problems: tuple[Problem, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def is_ours(priority: int, protocol: int) -> bool:
+    """Tell whether a rule with these marks is of vzhooks."""
+    return protocol == PROTOCOL and (priority in BAND or priority in LATE)
+
+
+def is_closed(settings: Settings) -> bool:
+    """Tell whether VEs without an uplink are held as well."""
+    return bool(settings.reserved) or settings.unassigned == "block"
+
+
+def table_keys(settings: Settings, facts: Facts, ves: Iterable[Ve]) -> frozenset[str]:
+    """Return the keys of all tables that `wanted` may ask for."""
+    ways = [way_of(ve, settings, facts.nics) for ve in ves]
+    uplinks = {uplink_key(w.uplink.name) for w in ways if w.uplink} | {uplink_key(n) for n in settings.uplinks}
+    less = {LESS} if settings.reserved else set()
+    return frozenset(uplinks | less | {own_key(n.name) for n in facts.lan})
+
+
+def wanted(settings: Settings, facts: Facts, ves: Iterable[Ve], tables: Mapping[str, int],
+           occupied: Mapping[str, str], keep: bool = False, strict: bool = False) -> Wanted:
+    """Return all that should be in the kernel.
+
+    tables: number by key; occupied: key -> whose routes are there; keep: the own-address rules,
+    since the node's ARP is hardened; strict: VEs' own devices had a strict rp_filter before.
+    """
+    ways, problems = _ways(settings, facts, ves, occupied)
+    engaged = is_closed(settings) or any(w.state != "unassigned" for w in ways)
+    # Where the node's ARP is not hardened, rules of its own addresses would move who answers for them.
+    items: list[Item] = list(own.items(facts, settings, tables)) if keep else []
+    remarks = own.remarks(facts) if keep else ()
+    if engaged:
+        items += [*routes.of_ways(ways, facts, tables), *rules.of_ways(ways, facts, settings, tables),
+                  *_proxies(ways, facts), *elements.of_ways(ways, facts, settings, strict)]
+        items += routes.without_reserved(facts, settings, tables) if settings.reserved else []
+    if facts.misplaced and items:
+        problems.append(Problem("", MISPLACED, True))
+        items = [i for i in items if isinstance(i, (Element, Skeleton))]
+    possible = frozenset(i for i in items if getattr(i, "family", 4) in facts.families)
+    return Wanted(possible, tuple(ways), (*said_of_reserved(settings, facts.nics), *problems), remarks)
+
+
+def nothing(addresses: Mapping[str, tuple[str, ...]]) -> Wanted:
+    """Return the state where vzhooks is not: VEs go by main."""
+    return Wanted(frozenset(), tuple(Way(Ve(c, a), "unassigned") for c, a in addresses.items()), ())
+
+
+def _ways(settings: Settings, facts: Facts, ves: Iterable[Ve],
+          occupied: Mapping[str, str]) -> tuple[list[Way], list[Problem]]:
+    ways, problems = [], []
+    for ve in ves:
+        kept, notes = _without_own(ve, facts.own)
+        way = _unless_occupied(way_of(kept, settings, facts.nics), occupied)
+        ways.append(way)
+        refuses = way.state == "blocked" and way.uplink is None and bool(ve.uplink)
+        problems += notes
+        problems += [Problem(ve.ctid, way.why, refuses)] if way.why and way.why != BLOCK else []
+    return ways, problems
+
+
+def _without_own(ve: Ve, own_addresses: Iterable[str]) -> tuple[Ve, list[Problem]]:
+    stolen = [a for a in ve.addresses if a in own_addresses]
+    if not stolen:
+        return ve, []
+    text = f"address {', '.join(stolen)} is this node's own; give the VE another one"
+    left = tuple(a for a in ve.addresses if a not in stolen)
+    return replace(ve, addresses=left), [Problem(ve.ctid, text, bool(ve.uplink), stolen[0])]
+
+
+def _unless_occupied(way: Way, occupied: Mapping[str, str]) -> Way:
+    if way.uplink and uplink_key(way.uplink.name) in occupied:
+        why = f"uplink {way.uplink.name}: {occupied[uplink_key(way.uplink.name)]}"
+        return Way(way.ve, "blocked", why=why)
+    return way
+
+
+def _proxies(ways: Iterable[Way], facts: Facts) -> Iterable[Proxy]:
+    """Publish on its uplink what vzctl has routed; vzctl itself does not where that NIC has no address.
+
+    Not before there is a route: vzctl asks the LAN at start whether somebody has the address.
+    """
+    for way in ways:
+        nic = facts.nics.get(way.uplink.device) if way.uplink else None
+        for address in way.ve.addresses if nic and nic.up else ():
+            if nic and address in facts.local and nic.takes(family_of(address)):
+                yield Proxy(family_of(address), address, nic.name)
+
+
+def published(facts: Facts, listed: Iterable[str] | None = None) -> frozenset[Proxy]:
+    """Return what vzctl publishes: live addresses, on each NIC that is up and has an address, or on those listed.
+
+    vzctl 4 (vps-functions, vzgetnetdev) does so before it makes the route, OpenVZ 9 (vz-functions)
+    after it, when our own may be there already.
+    """
+    nics = [n for n in facts.lan if n.up and n.addresses]
+    return frozenset(Proxy(family_of(a), a, n.name) for n in nics for a in facts.local
+                     if listed is None or n.name in listed)

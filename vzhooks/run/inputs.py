@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read what a run decides by, under its lock: the ini, VE configs, and where VEs are mounted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from vzhooks.config.settings import Settings
+from vzhooks.config.vzconf import VeConfig, of_ve
+from vzhooks.errors import InputError, SettingsError
+from vzhooks.node import host, ini
+from vzhooks.node.host import Paths
+from vzhooks.policy.census import Reading
+from vzhooks.policy.records import Records
+from vzhooks.run.request import COMMAND, HOOK, LEAVE, Request
+
+
+def settings(paths: Paths, request: Request) -> tuple[Settings, tuple[str, ...]]:
+    """Return the settings to go by, and what is to be said of the ini; raises SettingsError without any."""
+    # Whoever hardens the node does not mean to apply what was typed wrong in the ini meanwhile.
+    if request.door == COMMAND and not request.harden:
+        return ini.load(paths, keep=not request.dry_run), ()
+    try:
+        found, warnings = ini.load_for_hook(paths, keep=request.door in (HOOK, COMMAND) and not request.dry_run)
+        return found, tuple(warnings)
+    except SettingsError as error:
+        if request.door != LEAVE:
+            raise
+        return Settings(), (str(error),)
+
+
+def configs(paths: Paths, request: Request) -> dict[str, Reading]:
+    """Return the VE configs that a run needs; raises InputError for a VE named that there is not."""
+    ctids = request.named
+    if request.empty:
+        return {}  # whatever they say
+    if ctids is None:
+        return host.read_configs(paths)
+    # Without our notes (the first hook after boot, or they were lost) all VEs are judged by evidence.
+    found: dict[str, Reading] = {} if os.path.exists(paths.ves) else host.read_configs(paths)
+    for ctid in ctids:
+        try:
+            found[ctid] = host.read_config(paths, ctid, request.conffile)
+        except FileNotFoundError:
+            if request.event is None and ctid not in request.expect:  # which outlives a VE that is destroyed
+                raise InputError(f"{ctid}: no such VE on this node; `vzlist -a` shows those there are") from None
+    return found
+
+
+def roots(paths: Paths, read: Mapping[str, Reading], known: Records,
+          listed: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Return where VEs are mounted: those whose config was read, and who else has an address of theirs.
+
+    listed: addresses by VE, as vzctl has them.
+    """
+    usual = host.node_value(paths, "VE_ROOT")
+    configured = {c.ctid: c for c in read.values() if isinstance(c, VeConfig)}
+    claimed = {a for c in configured.values() for a in c.addresses}
+    found = {ctid: c.root for ctid, c in configured.items()}
+    found.update({c: r.root for c, r in known.items() if c not in found and claimed.intersection(r.addresses)})
+    for ctid in [c for c, addresses in listed.items() if c not in found and claimed.intersection(addresses)]:
+        found[ctid] = _root(paths, ctid)
+    return {c: root or of_ve(usual, c) for c, root in found.items() if root or usual}
+
+
+def _root(paths: Paths, ctid: str) -> str:
+    """Return where a VE's own config has it mounted, "" where it does not say so."""
+    try:
+        config = host.read_config(paths, ctid)
+    except FileNotFoundError:
+        return ""
+    return config.root if isinstance(config, VeConfig) else ""

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Write down what must survive a reboot: table numbers, what was hardened, and what sysctl(8) sets at boot."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from vzhooks.errors import HostError
+from vzhooks.node import files, notes
+from vzhooks.node.host import Paths
+from vzhooks.policy import harden, tables
+from vzhooks.policy.harden import Hardening, Outcome
+
+
+def save_node(paths: Paths, numbers: Mapping[str, int], before: Hardening, hard: Outcome, empty: bool) -> None:
+    """Note down what a run decided for the node, where it differs from what is noted."""
+    if empty:  # what is noted explains all until it is gone, and a full disk must not keep it
+        return _persist(paths.sysctl_d, "")
+    if numbers != notes.load_tables(paths.tables):
+        notes.save_tables(paths.tables, numbers)
+        if os.path.exists(paths.rt_tables):
+            _persist(paths.rt_tables, tables.table_names(numbers))
+    if hard.hardening != before:
+        notes.save_hardening(paths.harden, hard.hardening)
+    if hard.hardening.on:
+        ours = [s for s in hard.wanted if s.key in hard.hardening.former]
+        _persist(paths.sysctl_d, harden.drop_in(ours))
+    elif before.on:
+        _persist(paths.sysctl_d, "")
+
+
+def forget_hardening(paths: Paths, before: Hardening) -> None:
+    """Note down what was decided before a run that was taken back."""
+    notes.save_hardening(paths.harden, before)
+    if not before.on:
+        _persist(paths.sysctl_d, "")
+
+
+def _persist(path: str, text: str) -> None:
+    """Let a file of ours hold this text, or be gone."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            if file.read() == text:
+                return
+    except FileNotFoundError:
+        pass
+    except (OSError, UnicodeDecodeError) as error:
+        raise HostError(f"{path}: cannot be read ({error}); remove it and run `vzhooks harden`") from None
+    if text:
+        files.replace(path, text, 0o644)
+    elif os.path.exists(path):
+        os.unlink(path)

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The one path by which the kernel is changed: lock, read, decide, note down, apply.
+
+Hooks, resync, status and dry-run differ only in the Request. All that decides, the ini and our notes above all, is
+read here under the lock: what is read before it is old when it is applied. Our notes are written before the first
+change, so that a crash at any step leaves nothing in the kernel that no note explains.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cache
+
+from vzhooks.config.settings import Settings
+from vzhooks.config.vzconf import VeConfig
+from vzhooks.errors import HostError, KernelError
+from vzhooks.kernel import nft, sysctl
+from vzhooks.kernel.apply import apply
+from vzhooks.model import Item, Problem, Proxy, Rule, Skeleton, Sysctl
+from vzhooks.node import host, notes
+from vzhooks.node.host import Paths
+from vzhooks.policy import census, compare, consequences, harden, plan, tables, wanting
+from vzhooks.policy.census import Evidence, Reading, may_have_uplink
+from vzhooks.policy.consequences import Move
+from vzhooks.policy.facts import Facts, in_this_node, known_of, settle, without_ipv6
+from vzhooks.policy.foreign import Other
+from vzhooks.policy.harden import Outcome
+from vzhooks.policy.plan import Scope
+from vzhooks.policy.priorities import BAND, PASS, UNASSIGNED
+from vzhooks.policy.records import Record, Records
+from vzhooks.policy.wanting import Wanted
+from vzhooks.run import inputs, keep
+from vzhooks.run.request import HOOK, Report, Request
+
+
+def run(paths: Paths, request: Request) -> Report:
+    """Make found equal wanted for what the request names, and report.
+
+    Raises LockBusy, HostError, SettingsError and KernelError where nothing could be decided: nothing is then changed.
+    """
+    with host.lock(paths.lock, request.wait_s):
+        if request.door == HOOK and os.path.isdir(paths.conf_dir) and not host.is_installed(paths):
+            raise HostError(f"{paths.conf_dir}: vzhooks is not installed any more; `vzhooks install` brings it back")
+        settings, warnings = inputs.settings(paths, request)
+        known = notes.load_ves(paths.ves)
+        configs = inputs.configs(paths, request)
+        if _untouched(settings, known, configs, request):
+            return replace(_note_only(paths, known, configs, request), settings=settings, warnings=warnings)
+        from vzhooks.kernel.netlink import Kernel  # costs 150 ms, which a VE without uplink need not pay
+        with Kernel() as kernel:
+            return replace(_Run(paths, settings, request, known, configs, kernel).report(), warnings=warnings)
+
+
+def forget_override(paths: Paths, ctid: str) -> None:
+    """Note that a VE's config says now what `set` gave it, so that later edits of the config count."""
+    with host.lock(paths.lock, 10.0):
+        known = notes.load_ves(paths.ves)
+        if ctid in known and known[ctid].override is not None:
+            notes.save_ves(paths.ves, {**known, ctid: replace(known[ctid], override=None, base="")})
+
+
+def require_support() -> None:
+    """Raise HostError or KernelError, one line, where this kernel or its tools cannot do what we need."""
+    from vzhooks.kernel.netlink import Kernel
+    with Kernel() as kernel:
+        kernel.rules()
+    nft.check()
+
+
+def _now() -> float:
+    """Return the seconds since boot: our notes on VEs live as long, and no clock that is set moves them."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _untouched(settings: Settings, known: Records, configs: Mapping[str, Reading], request: Request) -> bool:
+    """Tell whether the kernel need not be asked: a hook, and no VE here has an uplink."""
+    if request.event is None or settings.reserved or settings.unassigned != "main":
+        return False
+    assigned = [r for r in known.values() if r.uplink]
+    return not assigned and not any(may_have_uplink(c) for c in configs.values())
+
+
+def _note_only(paths: Paths, known: Records, configs: Mapping[str, Reading], request: Request) -> Report:
+    count = census.take(configs, host.evidence(paths, {}, host.veip(paths)), known, _now(), request.event)
+    _save(paths, known, count.records, request)
+    return Report(problems=count.problems)
+
+
+def _save(paths: Paths, before: Records, after: Records, request: Request) -> None:
+    if not request.dry_run and dict(before) != dict(after):
+        notes.save_ves(paths.ves, after)
+
+
+class _Run:
+    """Hold one run's inputs; every step is one method, in the order of `report`."""
+
+    def __init__(self, paths: Paths, settings: Settings, request: Request, known: Records,
+                 configs: Mapping[str, Reading], kernel) -> None:
+        self.paths, self.settings, self.request = paths, settings, request
+        self.known, self.configs, self.kernel, self.now = known, configs, kernel, _now()
+
+    def report(self) -> Report:
+        """Decide and, unless dry, carry out."""
+        rules, others = self.kernel.rules()
+        facts, seen = self._facts(others)
+        in_the_way = self._in_the_way(others)
+        found = rules | self.kernel.routes() | nft.found()
+        count = census.take(self.configs, seen, self.known, self.now, self.request.event, self.request.named is None,
+                            self.request.assign, self.request.expect, self.request.devices)
+        numbers, occupied = self._tables(facts, count, found)
+        hard, current = self._harden(facts, count)
+        wanted = self._wanted(facts, count, numbers, occupied, hard)
+        theirs, kept = self._vzctls(facts), self.kernel.proxies(wanted.items)
+        handed = {p for p in kept if p in theirs and p not in wanted.items}
+        # The first use, and the end of the last, concern all VEs of the node.
+        whole = _shape(found) != _shape(wanted.items) or not _shape(found)
+        scope = plan.ALL if whole else self._scope(count)
+        found |= kept - handed
+        found |= {Sysctl(s.key, current[s.key]) for s in hard.wanted}
+        ops = plan.diff(wanted.items | hard.wanted, found, scope)
+        problems = (*count.problems, *wanted.problems, *hard.problems, *in_the_way)
+        moves = self._moves(wanted, found, facts)
+        report = Report(ops, wanted.ways, problems, (), moves, tables=numbers, facts=facts, known=self.known,
+                        records=count.records, configs=self.configs, found=found, settings=self.settings,
+                        remarks=wanted.remarks, now=self.now)
+        report = replace(report, refused=self._refusal(report))
+        if self.request.dry_run or report.refused:
+            return report
+        self.request.watch.begin(len(ops))
+        keep.save_node(self.paths, {**self._recorded, **numbers}, self._before, hard, self.request.empty)
+        if not self.request.empty:
+            _save(self.paths, self.known, count.records, self.request)
+        return self._carry_out(report, wanted, handed, hard)
+
+    def _carry_out(self, report: Report, wanted: Wanted, handed: set[Proxy], hard: Outcome) -> Report:
+        """Apply; a first change on a node is taken back where somebody who asked for nothing goes nowhere by it."""
+        from vzhooks.kernel import asking  # as Kernel, only where the kernel is asked
+        first = not _shape(report.found) and not self.request.empty
+        closed = wanting.is_closed(report.settings)
+        flows = compare.flows(report.facts, report.ways, closed) if first else []
+        before = asking.compare(self.kernel, flows, report.facts.nics)
+        failures = tuple(apply(report.ops, self.kernel, self.request.watch))
+        changed, lost = compare.differences(before, asking.compare(self.kernel, flows, report.facts.nics))
+        if lost and not self.request.force:
+            return self._take_back(report, lost)
+        if self.request.empty:
+            self.kernel.disown(handed)
+        return replace(report, failures=failures, remarks=(*report.remarks, *changed, *lost),
+                       hardened=hard.hardening.on and not self._before.on,
+                       moved=consequences.moved(report.found, wanted.items, report.ops, report.facts))
+
+    def _take_back(self, report: Report, lost: list[str]) -> Report:
+        """Bring back what was found before, and say who would lose his way."""
+        set_now = sysctl.read(op.item.key for op in report.ops if isinstance(op.item, Sysctl))
+        now = self.kernel.rules()[0] | self.kernel.routes() | nft.found() | {Sysctl(k, v) for k, v in set_now.items()}
+        kept = {i for i in report.found if not isinstance(i, (Proxy, Sysctl)) or getattr(i, "key", "") in set_now}
+        apply(plan.diff(frozenset(kept), now), self.kernel, self.request.watch)
+        keep.forget_hardening(self.paths, self._before)
+        refused = f"this would cut off {'; '.join(lost)}"
+        return replace(report, refused=refused, problems=(*report.problems, Problem("", refused, True)))
+
+    def _facts(self, others: tuple[Other, ...]) -> tuple[Facts, Evidence]:
+        """Return what the kernel says, each device with its role, and the evidence of VEs that live."""
+        raw = self.kernel.facts()
+        listed = host.veip(self.paths)
+        seen = host.evidence(self.paths, inputs.roots(self.paths, self.configs, self.known, listed), listed)
+        configs = [c for c in self.configs.values() if isinstance(c, VeConfig)]
+        ves: list[VeConfig | Record] = [*configs, *self.known.values()]
+        devices = {d for c in ves for d in c.devices} | set(self.request.devices.values())
+        addresses = {a for c in configs for a in c.addresses} | {a for r in self.known.values() for a in r.all}
+        addresses |= {a for found in listed.values() for a in found}
+        uplinks = {c.uplink for c in ves} | set(self.request.assign.values())
+        known = known_of(self.settings, raw.nics, raw.main, devices, addresses, uplinks)
+        facts = settle(replace(raw, others=others, shared=not host.is_openvz9(self.paths)), known)
+        self.settings = in_this_node(self.settings, facts.nics)
+        return _as_ipv6_is(facts), replace(seen, routed=frozenset(facts.local))
+
+    def _vzctls(self, facts: Facts) -> frozenset[Proxy]:
+        """Return what vzctl publishes itself: it stays when we need it no more, even where we made it first."""
+        devices = host.node_value(self.paths, "NEIGHBOUR_DEVS")
+        listed = devices[len("list:"):].split() if devices.startswith("list:") else None
+        return wanting.published(facts, listed)
+
+    def _in_the_way(self, others: tuple[Other, ...]) -> list[Problem]:
+        """Return what others have among our priorities; raises KernelError for a first assigned VE."""
+        event, band = self.request.event, f"{BAND[0]}-{BAND[-1]}"
+        first = not any(r.uplink for c, r in self.known.items() if not (event and event.ctid == c))
+        found = [Problem("", f"another's rule stands within the priorities {band} of vzhooks: {o.named}; "
+                         "give that rule another priority", first)
+                 for o in others if o.priority in BAND and not o.kernel]  # the kernel's own for VRFs is at 1000
+        assigned = any(may_have_uplink(c) for c in self.configs.values())
+        if found and first and assigned and event and event.name == "mount":
+            raise KernelError(found[0].text)
+        return found
+
+    def _tables(self, facts: Facts, count: census.Census, found: frozenset) -> tuple[dict[str, int], dict[str, str]]:
+        ours = {getattr(i, "table", 0) for i in found}
+        looked = {o.table: o for o in facts.others if o.table}
+        pinned = {tables.uplink_key(u.name): u.table for u in self.settings.uplinks.values() if u.table}
+        self._recorded = recorded = notes.load_tables(self.paths.tables)
+
+        @cache
+        def taken(number: int) -> str:
+            if number in looked:
+                return f"table {number} is looked up by another's rule ({looked[number].named}); choose a free table"
+            return "" if number in ours else self.kernel.stranger(number)
+        free = {k: n for k, n in recorded.items() if not taken(n)}
+        keys = wanting.table_keys(self.settings, facts, count.ves + count.expected)
+        numbers = tables.allocate(keys, free, pinned, lambda n: bool(taken(n)))
+        occupied = {key: taken(number) for key, number in pinned.items()}
+        return numbers, {key: why for key, why in occupied.items() if why}
+
+    def _harden(self, facts: Facts, count: census.Census) -> tuple[Outcome, dict[str, str]]:
+        self._before = before = notes.load_hardening(self.paths.harden)
+        assigned = any(ve.uplink or self.settings.unassigned not in ("main", "block") for ve in count.ves)
+        current = sysctl.read(harden.read_keys(facts.nics, before))
+        auto = assigned and self.settings.arp == "auto" and not facts.misplaced
+        return harden.decide(before, self.request.harden, auto, self.request.force, facts.nics, current), current
+
+    def _wanted(self, facts: Facts, count: census.Census, numbers: Mapping[str, int],
+                occupied: Mapping[str, str], hard: Outcome) -> Wanted:
+        if self.request.empty:
+            return wanting.nothing({c: r.addresses for c, r in self.known.items()})
+        return wanting.wanted(self.settings, facts, count.ves + count.expected, numbers, occupied, hard.hardening.on,
+                             hard.hardening.strict)
+
+    def _scope(self, count: census.Census) -> Scope:
+        """Limit the run to the VEs named, by their old and new addresses."""
+        ctids = self.request.named
+        if ctids is None:
+            return plan.ALL
+        mine = {a for c in ctids for r in (self.known, count.records) if c in r for a in r[c].all}
+        configs = (self.configs.get(c) for c in ctids)
+        mine |= {a for c in configs if isinstance(c, VeConfig) for a in c.addresses}
+        others = {a for c, r in count.records.items() if c not in ctids for a in r.all}
+        return Scope(frozenset(mine - others))
+
+    def _moves(self, wanted: Wanted, found: frozenset[Item], facts: Facts) -> tuple[Move, ...]:
+        named = self.request.named
+        return tuple(consequences.moves((w for w in wanted.ways if named is None or w.ve.ctid in named), found,
+                                        self.known, facts.nics, facts.local))
+
+    def _refusal(self, report: Report) -> str:
+        """Return why a careful run changes nothing: what was typed wrong must not cut off who runs."""
+        if not self.request.careful or self.request.force:
+            return ""
+        broken = list(report.settings.broken.values())
+        losers = [str(m) for m in report.moves if m.loses]
+        return "\n".join([*broken, *losers])
+
+
+def _shape(items: Iterable[Item]) -> frozenset[object]:
+    """Return which of what concerns all VEs is there: the guard, the rule to pass by, and that of `reserved`."""
+    found: set[object] = set()
+    for item in items:
+        if isinstance(item, Skeleton):
+            found.add(item)
+        elif isinstance(item, Rule) and (item.priority == PASS or (item.priority == UNASSIGNED and item.iif)):
+            found.add((item.family, item.priority))
+    return frozenset(found)
+
+
+def _as_ipv6_is(facts: Facts) -> Facts:
+    """Return the facts with what only /proc tells: where IPv6 is switched off."""
+    keys = {f"net/ipv6/conf/{n.name}/disable_ipv6": n.name for n in facts.lan} if 6 in facts.families else {}
+    return without_ipv6(facts, {keys[k] for k, value in sysctl.read(keys).items() if value != "0"})

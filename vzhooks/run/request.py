@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a run is asked, and what it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from vzhooks.config.settings import Settings
+from vzhooks.kernel.apply import Failure, Watch
+from vzhooks.model import Item, Problem
+from vzhooks.policy.census import Asked, Event, Reading
+from vzhooks.policy.consequences import Move
+from vzhooks.policy.facts import Facts
+from vzhooks.policy.plan import Op
+from vzhooks.policy.records import Records
+from vzhooks.policy.uplinks import Way
+
+COMMAND, HOOK, LOOK, LEAVE = "command", "hook", "look", "leave"
+"""A command refuses an ini that cannot be used; a hook goes by the last good copy, and only where vzhooks is
+installed; a look goes by it as well, and keeps nothing; whoever takes vzhooks away needs no ini."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Say what a run is about: some VEs (None for the node), a hook's event, and whether to change.
+
+    door: who asks, which says what an error in the ini means; assign: uplinks that live VEs get whatever their
+    configs say; expect: addresses that vzctl is about to give them, or is done with; devices: what it is about to
+    make for a VE; harden: "on" or "off" where the operator asks for it; careful: change nothing where a live VE
+    would lose its way or the ini has an error; force: not even then, and harden even where it leaves addresses
+    unanswered; empty: the wanted state is nothing, as for uninstall; wait_s: for the lock; watch: is told of the
+    changes as they are made.
+    """
+
+    ctids: frozenset[str] | None = None
+    event: Event | None = None
+    conffile: str = ""
+    door: str = COMMAND
+    dry_run: bool = False
+    assign: Mapping[str, str] = field(default_factory=dict)
+    expect: Mapping[str, Asked] = field(default_factory=dict)
+    devices: Mapping[str, str] = field(default_factory=dict)
+    harden: str = ""
+    careful: bool = False
+    force: bool = False
+    empty: bool = False
+    wait_s: float = 10.0
+    watch: Watch = field(default_factory=Watch, compare=False)
+
+    @property
+    def named(self) -> frozenset[str] | None:
+        """Return the VEs that the run is about, None for the whole node."""
+        return frozenset({self.event.ctid}) if self.event else self.ctids
+
+
+@dataclass(frozen=True)
+class Report:
+    """Tell what a run found: ops made (or to make), ways of the VEs, problems, and what failed.
+
+    moves: what becomes of live VEs; refused: why nothing was changed, "" where it was; moved: (address, device) of
+    what neighbours must hear about; known, records: our notes on VEs as they were and as they should be; configs:
+    those read; found: what is in the kernel; settings: by this node's device names; warnings: of the ini; remarks:
+    what may be news; hardened: the node's ARP was hardened by this run; now: seconds since boot, as in the notes.
+    """
+
+    ops: tuple[Op, ...] = ()
+    ways: tuple[Way, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    moves: tuple[Move, ...] = ()
+    refused: str = ""
+    tables: Mapping[str, int] = field(default_factory=dict)
+    moved: tuple[tuple[str, str], ...] = ()
+    facts: Facts = field(default_factory=lambda: Facts({}))
+    known: Records = field(default_factory=dict)
+    records: Records = field(default_factory=dict)
+    configs: Mapping[str, Reading] = field(default_factory=dict)
+    found: frozenset[Item] = frozenset()
+    settings: Settings = field(default_factory=Settings)
+    warnings: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    hardened: bool = False
+    now: float = 0.0

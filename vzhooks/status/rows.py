@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Turn a dry run's report into what `vzhooks status` shows: rows of values, and JSON of them. Pure.
+
+docs/status-json.md describes every key.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from vzhooks.config.vzconf import VeConfig
+from vzhooks.errors import DONE, InputError, printable
+from vzhooks.errors import DRIFT as DUE
+from vzhooks.model import Uplink, family_of
+from vzhooks.policy import drift
+from vzhooks.policy.records import RUNNING, STARTING
+from vzhooks.policy.shown import shell
+from vzhooks.policy.uplinks import Way, resolve, why_down
+from vzhooks.status.verdict import CALM, DRIFT, LAN_ONLY, NO_GATEWAY, OK, judge
+from vzhooks.status.view import STOPPED, View, hops, missing, ways
+from vzhooks.words import joined
+
+SCHEMA = 1
+Row = dict[str, object]
+
+
+def exit_code(view: View) -> int:
+    """Return 0 where all VEs shown and the node are as they should be, else 3."""
+    calm = all(judge(way, view)[0] in CALM for way in ways(view))
+    return DONE if calm and not view.report.ops else DUE
+
+
+def ves(view: View) -> list[Row]:
+    """Return one row a VE."""
+    return [_ve(way, view) for way in ways(view)]
+
+
+def _ve(way: Way, view: View) -> Row:
+    ve, uplink = way.ve, way.uplink
+    config, record = view.report.configs.get(ve.ctid), view.report.records.get(ve.ctid)
+    state, why = judge(way, view)
+    bridged = [printable(n) for n in config.bridged] if isinstance(config, VeConfig) else []
+    return {
+        "ve": ve.ctid, "name": printable(config.name) if isinstance(config, VeConfig) else "",
+        "addresses": list(ve.addresses), "uplink": ve.uplink, "device": uplink.device if uplink else "",
+        "table": _table(uplink, view), "gateways": _gateways(uplink, view, {family_of(a) for a in ve.addresses}),
+        "state": state, "phase": record.phase if record else STOPPED, "since_s": _age(ve.ctid, view),
+        "override": record.override if record else None,
+        "bridged": bridged, "why": printable(joined((why, _past_us(bridged)))),
+    }
+
+
+def _past_us(bridged: Sequence[str]) -> str:
+    """Return what is to say of NICs that send by a bridge of the node, past its routing."""
+    return f"bridged, so past vzhooks: {', '.join(bridged)}" if bridged else ""
+
+
+def _age(ctid: str, view: View) -> int | None:
+    """Return for how many seconds the VE is in its phase; a record that this very run makes does not know.
+
+    One that started and runs now, though no run has noted it yet, runs since its start.
+    """
+    before, after, now = view.report.known.get(ctid), view.report.records.get(ctid), view.report.now
+    if after and after.since < now:
+        return round(now - after.since)
+    started = before and after and before.phase == STARTING and after.phase == RUNNING
+    return round(now - before.since) if before and started else None
+
+
+def node(view: View) -> Row:
+    """Return what is to say of the node itself."""
+    due = drift.words(drift.of_node(view.report.ops))
+    return {"state": DRIFT if due else OK, "why": f"{due}; run `vzhooks resync`" if due else "",
+            "warnings": [printable(text) for text in view.warnings]}
+
+
+def uplinks(view: View) -> list[Row]:
+    """Return one row an uplink: those that the ini names and those in use; of named VEs, their own."""
+    shown = ways(view)
+    names = dict.fromkeys(w.uplink.name for w in shown if w.uplink)
+    if not view.ctids:
+        names = dict.fromkeys([*view.settings.uplinks, *view.settings.broken, *names])
+    return [_uplink(name, view) for name in names]
+
+
+def _uplink(name: str, view: View) -> Row:
+    nics = view.report.facts.nics
+    count = len({w.ve.ctid for w in view.report.ways if w.uplink and w.uplink.name == name})
+    try:
+        uplink = resolve(name, view.settings, nics)
+    except InputError as error:
+        broken = view.settings.uplinks.get(name)
+        return {"uplink": name, "device": broken.device if broken else "", "table": 0, "gateways": [], "link": "",
+                "carrier": None, "ves": count, "state": "broken", "why": printable(str(error))}
+    nic, gateways = nics.get(uplink.device), _gateways(uplink, view, {4, 6})
+    state, why = _uplink_state(uplink, gateways, view)
+    return {
+        "uplink": name, "device": uplink.device, "table": _table(uplink, view), "gateways": gateways,
+        "link": ("up" if nic.up else "down") if nic else "missing", "carrier": nic.carrier if nic and nic.up else None,
+        "ves": count, "state": state, "why": why,
+    }
+
+
+def _uplink_state(uplink: Uplink, gateways: Sequence[Row], view: View) -> tuple[str, str]:
+    down, silent = why_down(uplink, view.report.facts.nics), [g["address"] for g in gateways if g["reachable"] == "no"]
+    if down:
+        return "down", down
+    if silent:
+        return NO_GATEWAY, f"gateway {' and '.join(map(str, silent))} does not answer"
+    if not gateways and 4 in missing(uplink, view):
+        return LAN_ONLY, (f"no gateway known for {uplink.device}, so its VEs reach that LAN only; "
+                          "set gateway = in the ini")
+    return OK, ""
+
+
+def _table(uplink: Uplink | None, view: View) -> int:
+    return view.report.tables.get(f"uplink:{uplink.name}", 0) if uplink else 0
+
+
+def _gateways(uplink: Uplink | None, view: View, families: Iterable[int]) -> list[Row]:
+    known = {True: "yes", False: "no", None: "unknown"}
+    return [{"address": hop[0], "reachable": known[view.reachable.get(hop)]}
+            for family, hop in (hops(uplink, view) if uplink else {}).items() if hop[0] and family in families]
+
+
+def as_json(view: View) -> str:
+    """Return the view as one JSON object."""
+    report = view.report
+    data = {"schema": SCHEMA, "ves": ves(view), "uplinks": uplinks(view), "node": node(view),
+            "changes": [shell(op) for op in report.ops],
+            "problems": [{"ve": p.ctid, "text": printable(p.text)} for p in report.problems]}
+    return json.dumps(data, indent=2)

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The commands and their arguments: the one source of --help, man page and completion."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, NoReturn
+
+from vzhooks import __version__
+from vzhooks.errors import BUSY, DONE, DRIFT, FAILED, USAGE, UsageError
+from vzhooks.words import NEEDS_NAME
+
+VERBOSE = "say each change as it is made, as the ip(8), nft(8) or sysctl(8) command it equals"
+LOUD = {**dict.fromkeys(("resync", "set", "harden", "uninstall"), VERBOSE),
+        "status": "also say each change that is due, as the command it equals"}
+
+
+STATUSES = {
+    str(DONE): "done", str(FAILED): "failed, or a VE is cut off", str(USAGE): "wrong usage",
+    str(DRIFT): "drift, findings, or changes due (also with --dry-run and --check)",
+    "21": "vzctl set --uplink: no such uplink or VE", str(BUSY): "another vzhooks or vzctl is at work",
+    "130, 143": "ended by Ctrl-C or SIGTERM",
+}
+"""What each exit status means, for help, man page and README."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say in one line what is wrong with the arguments."""
+        if message == "argument --uplink: expected one argument":  # argparse would not say of what
+            message = NEEDS_NAME
+        self.exit(USAGE, f"{self.prog}: {UsageError(message)}; see `{self.prog} --help`\n")
+
+
+def _uplink(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("empty; give an uplink's name, or none to unassign the VE")
+    return text
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    top = _Parser(
+        prog="vzhooks", description="Give every OpenVZ container its own uplink out of the node.",
+        epilog="exit status: " + "; ".join(f"{status} {text}" for status, text in STATUSES.items()))
+    top.add_argument("--version", action="version", version=f"vzhooks {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    _everyday(commands)
+    _of_the_node(commands)
+    # Before the command or after it: a default of the second would undo the first.
+    top.add_argument("-v", "--verbose", action="store_true", help=VERBOSE)
+    for name, text in LOUD.items():
+        command = commands.choices[name]
+        command.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help=text)
+    return top
+
+
+def _everyday(commands: Any) -> None:
+    resync = commands.add_parser("resync", help="make the kernel what it should be, for the node or the VEs named")
+    resync.add_argument("ctids", nargs="*", metavar="CTID", help="a VE's number, UUID or name; none: the whole node")
+    resync.add_argument("--dry-run", action="store_true", help="print the changes and make none")
+    resync.add_argument("--force", action="store_true",
+                        help="apply an ini with errors, and let live VEs lose their way")
+
+    assign = commands.add_parser("set", help="give a VE another uplink, at once and, with --save, for good")
+    assign.add_argument("ctid", metavar="CTID", help="a VE's number, UUID or name")
+    assign.add_argument("--uplink", required=True, metavar="NAME", type=_uplink,
+                        help="an uplink of this node; none unassigns the VE")
+    assign.add_argument("--save", action="store_true", help="write it into the VE's config as well")
+    assign.add_argument("--forget-flows", action="store_true",
+                        help="end the VE's tracked connections too, as those behind NAT keep their old way")
+
+    status = commands.add_parser("status", help="show who leaves by what, and whether it is as it should be")
+    status.add_argument("ctids", nargs="*", metavar="CTID", help="a VE's number, UUID or name; none: all that live")
+    status.add_argument("--json", action="store_true", help="print one JSON object (docs/status-json.md)")
+
+    route = commands.add_parser("route", help="ask the kernel where a VE's packet would go, and say why")
+    route.add_argument("ctid", metavar="CTID", help="a VE's number, UUID or name")
+    route.add_argument("dest", metavar="DEST", help="an IPv4 or IPv6 address")
+
+    harden = commands.add_parser("harden", help="let each of the node's own addresses be answered by its own NIC")
+    how = harden.add_mutually_exclusive_group()
+    how.add_argument("--check", action="store_true", help="change nothing; exit 3 where the node is soft")
+    how.add_argument("--undo", action="store_true", help="restore the values found before, and do not harden again")
+    harden.add_argument("--force", action="store_true", help="even where addresses would go unanswered")
+
+    doctor = commands.add_parser("doctor", help="find what would break the node; exit 3 where something does")
+    doctor.add_argument("--probe", action="store_true", help="also ask on the wire who answers for each address")
+    doctor.add_argument("--json", action="store_true", help="print the list of findings")
+
+
+def _of_the_node(commands: Any) -> None:
+    install = commands.add_parser("install", help="put the hook scripts where vzctl looks")
+    install.add_argument("--vzctl-wrapper", action="store_true",
+                         help="also put a wrapper of vzctl, so that `vzctl set` takes --uplink")
+    install.add_argument("--dry-run", action="store_true", help="say what it would put, and change nothing")
+    install.add_argument("--destdir", default="", metavar="D", help="install below this directory, for packagers")
+    install.add_argument("--python", default="", metavar="PATH", help="the python that will run it; default: this one")
+
+    uninstall = commands.add_parser("uninstall", help="give back the state found before install")
+    uninstall.add_argument("--force", action="store_true", help="even while VEs with an uplink run: they fall to main")
+    uninstall.add_argument("--dry-run", action="store_true", help="say what it would remove, and change nothing")
+    uninstall.add_argument("--destdir", default="", metavar="D", help="uninstall from below this directory")
+
+    hook = commands.add_parser("hook", help="what the hook scripts call")
+    hook.add_argument("name", choices=("mount", "umount", "postumount", "boot"), help="the event")
