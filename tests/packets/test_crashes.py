@@ -14,7 +14,7 @@ from vzhooks.cli import main
 from vzhooks.errors import LockBusy
 from vzhooks.kernel import netlink, nft, sysctl
 from vzhooks.node.host import Paths
-from vzhooks.policy.census import Event
+from vzhooks.policy.evidence import Event
 from vzhooks.run import reconcile
 from vzhooks.run.request import HOOK, Request
 

@@ -18,7 +18,7 @@ from vzhooks.kernel import lean
 from vzhooks.neighbours import follow
 from vzhooks.node import host, interrupt, log
 from vzhooks.node.host import Paths
-from vzhooks.policy.census import Event, may_have_uplink
+from vzhooks.policy.evidence import Event, may_have_uplink
 from vzhooks.policy.wanting import is_closed
 from vzhooks.run import events, reconcile
 from vzhooks.run.request import HOOK, Report, Request

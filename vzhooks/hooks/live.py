@@ -21,7 +21,7 @@ from vzhooks.kernel import lean
 from vzhooks.neighbours import follow
 from vzhooks.node import host, interrupt, log, notes
 from vzhooks.node.host import Paths
-from vzhooks.policy.census import may_have_uplink
+from vzhooks.policy.evidence import may_have_uplink
 from vzhooks.policy.records import Expected, Record
 from vzhooks.run import reconcile
 from vzhooks.run.request import HOOK, Report, Request

@@ -19,7 +19,7 @@ from vzhooks.errors import VzhooksError
 from vzhooks.kernel import nft
 from vzhooks.model import Element
 from vzhooks.neighbours import announce
-from vzhooks.node import host, interrupt, log, notes
+from vzhooks.node import evidence, interrupt, log, notes
 from vzhooks.node.host import Paths
 from vzhooks.run import events, reconcile
 from vzhooks.run.request import HOOK, Report, Request
@@ -51,7 +51,7 @@ def after_change(paths: Paths, ctid: str, added: frozenset[str], expected: froze
 
     expected: those whose expectation ends with that.
     """
-    held = host.is_locked(paths, ctid)  # not with --skiplock; asked here, since vzctl may be done very soon
+    held = evidence.is_locked(paths, ctid)  # not with --skiplock; asked here, since vzctl may be done very soon
     detach(lambda: _settle(paths, ctid, added, expected, held))
 
 
@@ -60,7 +60,7 @@ def _settle(paths: Paths, ctid: str, added: frozenset[str], expected: frozenset[
     deadline = time.monotonic() + (ROUTE_WAIT_S if held else UNLOCKED_WAIT_S)
 
     def goes_on() -> bool:
-        return time.monotonic() < deadline and (not held or host.is_locked(paths, ctid))
+        return time.monotonic() < deadline and (not held or evidence.is_locked(paths, ctid))
 
     came = False
     try:
@@ -73,7 +73,7 @@ def _settle(paths: Paths, ctid: str, added: frozenset[str], expected: frozenset[
         if not held and not added:
             time.sleep(UNLOCKED_SAVE_S)
         if os.path.exists(paths.ves):
-            over = not held or not host.is_locked(paths, ctid)  # else its time ends it: see census
+            over = not held or not evidence.is_locked(paths, ctid)  # else its time ends it: see census
             done = expected if over else frozenset()
             _heal(paths, Request(ctids=frozenset({ctid}), expect={ctid: done}, door=HOOK, wait_s=30.0), ctid)
     except VzhooksError as error:

@@ -7,17 +7,16 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from vzhooks.config import vzconf
 from vzhooks.errors import HostError, InputError, LockBusy, UsageError
 from vzhooks.model import Problem
-from vzhooks.policy.census import Evidence, Reading
+from vzhooks.policy.evidence import Reading
 
 CTID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
-STARTING_VERBS = ("start", "restart", "mount", "restore", "resume")
 READ_WAIT_S, READ_PAUSE_S = 0.45, 0.05
 HOOKS = ("vps.mount", "vps.umount", "vps.postumount")
 HOOK_HEAD = b"#!/bin/sh\n# vzhooks hook script for "
@@ -162,16 +161,17 @@ def _may_heal(path: str) -> bool:
 def _bytes(path: str, ctid: str, paths: Paths) -> bytes:
     guard = os.path.join(paths.conf_lock_dir, f"{ctid}.conf.lck")
     if not os.path.exists(guard):
-        return _read(path)
+        return read(path)
     with open(guard, "rb") as held:  # libvzctl saves under LOCK_EX of this file
         try:
             fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(f"{path}: vzctl is writing it; try again") from None
-        return _read(path)
+        return read(path)
 
 
-def _read(path: str) -> bytes:
+def read(path: str) -> bytes:
+    """Return what is in a file, up to what any config may hold."""
     with open(path, "rb") as file:
         return file.read(vzconf.MAX_BYTES + 1)
 
@@ -180,7 +180,7 @@ def read_configs(paths: Paths) -> dict[str, Reading]:
     """Return the config of every VE that has one; a dangling link is a VE of another node."""
     found: dict[str, Reading] = {}
     until = time.monotonic() + READ_WAIT_S  # for all together: a power loss can empty many at once
-    for name in _listing(paths.conf_dir, must=True):
+    for name in listing(paths.conf_dir, must=True):
         ctid, ext = os.path.splitext(name)
         if ext == ".conf" and ctid != "0" and CTID.fullmatch(ctid):
             try:
@@ -188,18 +188,6 @@ def read_configs(paths: Paths) -> dict[str, Reading]:
             except FileNotFoundError:
                 continue
     return found
-
-
-def evidence(paths: Paths, roots: Mapping[str, str], listed: Mapping[str, tuple[str, ...]]) -> Evidence:
-    """Return what files show of VEs that live; `roots` is the VE_ROOT by VE, `listed` of `veip`."""
-    locks = _locks(paths)
-    return Evidence(
-        mounted=_mounted(roots),
-        starting=frozenset(c for c, verb in locks.items() if verb in STARTING_VERBS),
-        locked=frozenset(locks),
-        veip=listed,
-        looked=frozenset(roots),
-    )
 
 
 def is_installed(paths: Paths) -> bool:
@@ -214,78 +202,8 @@ def is_installed(paths: Paths) -> bool:
     return False
 
 
-def is_openvz9(paths: Paths) -> bool:
-    """Tell whether libvzctl keeps its state here."""
-    return os.path.isdir(paths.veip9)
-
-
-def _mounted(roots: Mapping[str, str]) -> frozenset[str]:
-    text = _read("/proc/self/mountinfo").decode("utf-8", "surrogateescape")
-    # proc(5): the fifth field is the mount point, blanks and such as \040.
-    points = {re.sub(r"\\([0-7]{3})", lambda m: chr(int(m.group(1), 8)), line.split(" ")[4])
-              for line in text.splitlines()}
-    # The kernel shows where a link such as /vz -> /mnt/vz really leads.
-    return frozenset(c for c, root in roots.items() if os.path.realpath(root) in points)
-
-
-def veip(paths: Paths) -> dict[str, tuple[str, ...]]:
-    """Return the addresses by VE that vzctl keeps a list of; it may outlive them."""
-    found: dict[str, tuple[str, ...]] = {}
-    for folder in (paths.veip4, paths.veip9):
-        for ctid in _listing(folder):
-            if CTID.fullmatch(ctid):
-                tokens = _text_or_empty(os.path.join(folder, ctid)).split()
-                found[ctid] = tuple(dict.fromkeys(found.get(ctid, ()) + vzconf.addresses_in(tokens)))
-    return found
-
-
-def _text_or_empty(path: str) -> str:
-    try:
-        return _read(path).decode("ascii", "replace")
-    except (FileNotFoundError, IsADirectoryError):
-        return ""  # removed between listing and reading: the VE stopped; or none of vzctl's
-
-
-def _locks(paths: Paths) -> dict[str, str]:
-    """Return the verb of the live vzctl that holds each VE's lock file; a stale lock counts for nothing."""
-    found = {}
-    for folder in lock_dirs(paths):
-        for name in _listing(folder):
-            ctid, ext = os.path.splitext(name)
-            text = _text_or_empty(os.path.join(folder, name)) if ext == ".lck" else ""
-            words = _cmdline(text.split("\n")[0].strip())
-            if words:
-                found[ctid] = next((w for w in words[1:] if not w.startswith("-")), "")
-    return found
-
-
-def is_locked(paths: Paths, ctid: str) -> bool:
-    """Tell whether a live vzctl holds the VE's lock file."""
-    return ctid in _locks(paths)
-
-
-def lock_dirs(paths: Paths) -> list[str]:
-    """Return where vzctl may keep its lock files: LOCKDIR of vz.conf, else both defaults."""
-    given = node_value(paths, "LOCKDIR")
-    return [paths.root + d for d in ([given] if given else ["/vz/lock", "/var/lib/vz/lock"])]
-
-
-def node_value(paths: Paths, name: str) -> str:
-    """Return what vz.conf says for all VEs that do not say otherwise, "" for nothing."""
-    lines = re.findall(rf"^\s*{name}=(.*)$", _text_or_empty(paths.vz_conf), re.MULTILINE)
-    return vzconf.value_of(lines[-1]) if lines else ""
-
-
-def _cmdline(pid: str) -> list[str]:
-    if not pid.isdigit():
-        return []
-    try:
-        return _read(f"/proc/{pid}/cmdline").decode("utf-8", "replace").rstrip("\0").split("\0")
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-
-
-def _listing(folder: str, must: bool = False) -> list[str]:
+def listing(folder: str, must: bool = False) -> list[str]:
+    """Return the names in a folder, none where it is absent unless it must be there; raises HostError."""
     try:
         return sorted(os.listdir(folder))
     except FileNotFoundError:

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from vzhooks.config.vzconf import VeConfig, of_ve
 from vzhooks.errors import HostError, LockBusy
-from vzhooks.node import host
+from vzhooks.node import evidence, host
 from vzhooks.node.host import Paths
 
 WAIT_S, PAUSE_S = 2.0, 0.05
@@ -34,7 +34,7 @@ def of_the_ve(paths: Paths, config: VeConfig) -> Iterator[None]:
 @contextmanager
 def of_the_config(paths: Paths, ctid: str) -> Iterator[None]:
     """Hold what libvzctl holds while it saves a config, where there is libvzctl; raises LockBusy."""
-    if not host.is_openvz9(paths):
+    if not evidence.is_openvz9(paths):
         yield
         return
     with _flock(os.path.join(paths.conf_lock_dir, f"{ctid}.conf.lck"), ctid):
@@ -47,9 +47,9 @@ def _private(paths: Paths, config: VeConfig) -> Iterator[bool]:
 
     Not on vzctl 4, where that is the VE's own root and a file of ours would be seen inside.
     """
-    private = config.private or of_ve(host.node_value(paths, "VE_PRIVATE"), config.ctid)
+    private = config.private or of_ve(evidence.node_value(paths, "VE_PRIVATE"), config.ctid)
     folder = paths.root + private
-    if not private or not os.path.isdir(folder) or not host.is_openvz9(paths):
+    if not private or not os.path.isdir(folder) or not evidence.is_openvz9(paths):
         yield False
         return
     with _flock(os.path.join(folder, ".lck"), config.ctid):
@@ -73,7 +73,7 @@ def _flock(path: str, ctid: str) -> Iterator[None]:
 @contextmanager
 def _pid_file(paths: Paths, ctid: str, sure: bool) -> Iterator[None]:
     """Hold the file that names the process at work; sure: nobody else can be writing it, by another lock."""
-    folder = next((d for d in host.lock_dirs(paths) if os.path.isdir(d)), "")
+    folder = next((d for d in evidence.lock_dirs(paths) if os.path.isdir(d)), "")
     if not folder:
         yield
         return

@@ -9,11 +9,12 @@ address against a cloned config, and a late stop hook finds the new owner's name
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Union
+from dataclasses import dataclass, replace
 
 from vzhooks.config.vzconf import VeConfig
 from vzhooks.model import Problem, Ve
+from vzhooks.policy.evidence import Asked, Event, Evidence, Reading
+from vzhooks.policy.owners import settle
 from vzhooks.policy.records import RUNNING, STARTING, STOPPING, Expected, Record, Records
 
 START_GRACE_S = 10
@@ -22,35 +23,6 @@ STOP_GRACE_S = 120
 """How long a stop hook's record holds against evidence: vzctl unmounts within seconds."""
 EXPECT_GRACE_S = 300
 """How long addresses stay expected of a vzctl that holds no lock: it runs with --skiplock, or was killed."""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """Hold what files and the kernel show of live VEs.
-
-    locked: vzctl is at work on them; starting: and means to start them; veip: addresses by VE as
-    vzctl's state directory has them; routed: addresses with a host route on the VEs' side; looked: VEs of which
-    `mounted` tells, since it is known where they would be.
-    """
-
-    mounted: frozenset[str] = frozenset()
-    starting: frozenset[str] = frozenset()
-    locked: frozenset[str] = frozenset()
-    veip: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    routed: frozenset[str] = frozenset()
-    looked: frozenset[str] = frozenset()
-
-    def is_dead(self, ctid: str) -> bool:
-        """Tell whether a VE surely does not live: a route that was left behind is no life."""
-        return ctid in self.looked and ctid not in self.mounted
-
-
-@dataclass(frozen=True)
-class Event:
-    """Tell what a hook was called for: mount, umount or postumount of one VE, or refused by us at its mount."""
-
-    name: str
-    ctid: str
 
 
 @dataclass(frozen=True)
@@ -64,16 +36,6 @@ class Census:
     records: Records
     problems: tuple[Problem, ...]
     expected: tuple[Ve, ...] = ()
-
-
-Reading = Union[VeConfig, Problem]
-Asked = Union[Expected, frozenset]
-"""What vzctl is about to give a VE, or the addresses with which it is done."""
-
-
-def may_have_uplink(reading: Reading) -> bool:
-    """Tell whether a VE names an uplink; one whose config cannot be read may."""
-    return isinstance(reading, Problem) or bool(reading.uplink)
 
 
 def take(configs: Mapping[str, Reading], evidence: Evidence, records: Records, now: float,
@@ -104,7 +66,7 @@ def take(configs: Mapping[str, Reading], evidence: Evidence, records: Records, n
             after[ctid] = replace(after[ctid], devices=tuple(dict.fromkeys((*after[ctid].devices, device))))
     _expect(after, configs, expect or {}, evidence, now)
     _follow(after, assign or {})
-    problems += _settle(after, records, evidence, event)
+    problems += settle(after, records, evidence, event)
     ves = tuple(Ve(c, r.addresses, r.uplink, r.devices) for c, r in sorted(after.items()) if r.phase != STOPPING)
     return Census(ves, after, tuple(problems), _expected(after))
 
@@ -244,46 +206,3 @@ def _expected(after: Mapping[str, Record]) -> tuple[Ve, ...]:
         ves.append(Ve(ctid, tuple(a for a in expected.addresses if a not in taken), expected.uplink or ""))
         taken.update(expected.addresses)
     return tuple(ve for ve in ves if ve.addresses)
-
-
-def _settle(after: dict[str, Record], before: Records, evidence: Evidence, event: Event | None) -> list[Problem]:
-    """Leave each address with one owner; return a Problem for each VE that lost one."""
-    claims: dict[str, list[str]] = {}
-    for ctid, record in sorted(after.items()):
-        for address in record.addresses:
-            claims.setdefault(address, []).append(ctid)
-    problems = []
-    for address, claimants in claims.items():
-        owner = _owner(address, claimants, before, evidence, event) if len(claimants) > 1 else claimants[0]
-        owner = _squatted(address, owner, evidence, event)
-        for loser in (c for c in claimants if c != owner):
-            record = after[loser]
-            after[loser] = replace(record, addresses=tuple(a for a in record.addresses if a != address))
-            if event is None or event.ctid == loser:
-                problems.append(Problem(loser, f"address {address} belongs to the running VE {owner}; "
-                                        f"give VE {loser} another one", bool(record.uplink), address))
-    return problems
-
-
-def _squatted(address: str, owner: str, evidence: Evidence, event: Event | None) -> str:
-    """Return who really has an address that the VE being mounted claims and no record knows."""
-    if not (event and event.name == "mount" and event.ctid == owner and address in evidence.routed):
-        return owner
-    listed = [c for c, veip in evidence.veip.items() if address in veip and not evidence.is_dead(c)]
-    return listed[0] if listed and owner not in listed else owner
-
-
-def _owner(address: str, claimants: list[str], before: Records, evidence: Evidence, event: Event | None) -> str:
-    listed = [c for c in claimants if address in evidence.veip.get(c, ()) and not evidence.is_dead(c)]
-    recorded = [c for c in claimants if c in before and address in before[c].addresses]
-    if address in evidence.routed and len(listed) == 1:
-        return listed[0]
-    if event and event.ctid in claimants and not _holds_on(address, recorded, event, evidence):
-        return event.ctid
-    return next((c for c in recorded if not (event and c == event.ctid)), claimants[0])
-
-
-def _holds_on(address: str, recorded: list[str], event: Event, evidence: Evidence) -> bool:
-    """Tell whether the recorded owner still has the address: by its route, or by a start under way."""
-    others = [c for c in recorded if c != event.ctid and not evidence.is_dead(c)]
-    return bool(others) and (address in evidence.routed or bool(evidence.starting.intersection(others)))

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from vzhooks.config.settings import Settings
 from vzhooks.config.vzconf import VeConfig, of_ve
 from vzhooks.errors import InputError, SettingsError
-from vzhooks.node import host, ini
+from vzhooks.node import evidence, host, ini
 from vzhooks.node.host import Paths
-from vzhooks.policy.census import Reading
+from vzhooks.policy.evidence import Reading
 from vzhooks.policy.records import Records
 from vzhooks.run.request import COMMAND, HOOK, LEAVE, Request
 
@@ -54,7 +54,7 @@ def roots(paths: Paths, read: Mapping[str, Reading], known: Records,
 
     listed: addresses by VE, as vzctl has them.
     """
-    usual = host.node_value(paths, "VE_ROOT")
+    usual = evidence.node_value(paths, "VE_ROOT")
     configured = {c.ctid: c for c in read.values() if isinstance(c, VeConfig)}
     claimed = {a for c in configured.values() for a in c.addresses}
     found = {ctid: c.root for ctid, c in configured.items()}

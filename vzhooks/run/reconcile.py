@@ -20,11 +20,11 @@ from vzhooks.errors import HostError, KernelError
 from vzhooks.kernel import nft, sysctl
 from vzhooks.kernel.apply import apply
 from vzhooks.model import Item, Problem, Proxy, Rule, Skeleton, Sysctl
-from vzhooks.node import host, notes
+from vzhooks.node import evidence, host, notes
 from vzhooks.node.host import Paths
 from vzhooks.policy import census, compare, consequences, harden, plan, tables, wanting
-from vzhooks.policy.census import Evidence, Reading, may_have_uplink
 from vzhooks.policy.consequences import Move
+from vzhooks.policy.evidence import Evidence, Reading, may_have_uplink
 from vzhooks.policy.facts import Facts, in_this_node, known_of, settle, without_ipv6
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.harden import Outcome
@@ -84,7 +84,7 @@ def _untouched(settings: Settings, known: Records, configs: Mapping[str, Reading
 
 
 def _note_only(paths: Paths, known: Records, configs: Mapping[str, Reading], request: Request) -> Report:
-    count = census.take(configs, host.evidence(paths, {}, host.veip(paths)), known, _now(), request.event)
+    count = census.take(configs, evidence.evidence(paths, {}, evidence.veip(paths)), known, _now(), request.event)
     _save(paths, known, count.records, request)
     return Report(problems=count.problems)
 
@@ -165,8 +165,8 @@ class _Run:
     def _facts(self, others: tuple[Other, ...]) -> tuple[Facts, Evidence]:
         """Return what the kernel says, each device with its role, and the evidence of VEs that live."""
         raw = self.kernel.facts()
-        listed = host.veip(self.paths)
-        seen = host.evidence(self.paths, inputs.roots(self.paths, self.configs, self.known, listed), listed)
+        listed = evidence.veip(self.paths)
+        seen = evidence.evidence(self.paths, inputs.roots(self.paths, self.configs, self.known, listed), listed)
         configs = [c for c in self.configs.values() if isinstance(c, VeConfig)]
         ves: list[VeConfig | Record] = [*configs, *self.known.values()]
         devices = {d for c in ves for d in c.devices} | set(self.request.devices.values())
@@ -174,13 +174,13 @@ class _Run:
         addresses |= {a for found in listed.values() for a in found}
         uplinks = {c.uplink for c in ves} | set(self.request.assign.values())
         known = known_of(self.settings, raw.nics, raw.main, devices, addresses, uplinks)
-        facts = settle(replace(raw, others=others, shared=not host.is_openvz9(self.paths)), known)
+        facts = settle(replace(raw, others=others, shared=not evidence.is_openvz9(self.paths)), known)
         self.settings = in_this_node(self.settings, facts.nics)
         return _as_ipv6_is(facts), replace(seen, routed=frozenset(facts.local))
 
     def _vzctls(self, facts: Facts) -> frozenset[Proxy]:
         """Return what vzctl publishes itself: it stays when we need it no more, even where we made it first."""
-        devices = host.node_value(self.paths, "NEIGHBOUR_DEVS")
+        devices = evidence.node_value(self.paths, "NEIGHBOUR_DEVS")
         listed = devices[len("list:"):].split() if devices.startswith("list:") else None
         return wanting.published(facts, listed)
 

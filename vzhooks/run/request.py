@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from vzhooks.config.settings import Settings
 from vzhooks.kernel.apply import Failure, Watch
 from vzhooks.model import Item, Problem
-from vzhooks.policy.census import Asked, Event, Reading
 from vzhooks.policy.consequences import Move
+from vzhooks.policy.evidence import Asked, Event, Reading
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.plan import Op
 from vzhooks.policy.records import Records

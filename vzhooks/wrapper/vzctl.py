@@ -15,7 +15,7 @@ from vzhooks.errors import DONE, FAILED, HostError, InputError, SettingsError, V
 from vzhooks.neighbours import follow
 from vzhooks.node import log
 from vzhooks.node.host import Paths
-from vzhooks.policy.census import Asked as Expectation
+from vzhooks.policy.evidence import Asked as Expectation
 from vzhooks.policy.records import Expected
 from vzhooks.run import assign, events, reconcile
 from vzhooks.run.assign import Assigned

@@ -4,7 +4,8 @@ import pytest
 
 from vzhooks.config.vzconf import VeConfig
 from vzhooks.model import Problem, Ve
-from vzhooks.policy.census import START_GRACE_S, STOP_GRACE_S, Event, Evidence, take
+from vzhooks.policy.census import START_GRACE_S, STOP_GRACE_S, take
+from vzhooks.policy.evidence import Event, Evidence
 from vzhooks.policy.records import RUNNING, STARTING, STOPPING, Record
 
 A, B = "192.168.18.101", "192.168.18.102"

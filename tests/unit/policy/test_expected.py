@@ -4,7 +4,8 @@ import pytest
 
 from vzhooks.config.vzconf import VeConfig
 from vzhooks.model import Ve
-from vzhooks.policy.census import EXPECT_GRACE_S, Event, Evidence, take
+from vzhooks.policy.census import EXPECT_GRACE_S, take
+from vzhooks.policy.evidence import Event, Evidence
 from vzhooks.policy.records import RUNNING, STOPPING, Expected, Record
 
 A, B, X, Y = "192.168.18.101", "192.168.18.102", "192.168.18.150", "fd00::150"

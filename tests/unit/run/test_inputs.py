@@ -10,7 +10,7 @@ from vzhooks.errors import InputError, SettingsError
 from vzhooks.model import Problem
 from vzhooks.node import host
 from vzhooks.node.host import Paths
-from vzhooks.policy.census import Event
+from vzhooks.policy.evidence import Event
 from vzhooks.policy.records import RUNNING, Record
 from vzhooks.run import inputs
 from vzhooks.run.request import COMMAND, HOOK, LEAVE, LOOK, Request
