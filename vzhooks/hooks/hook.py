@@ -98,36 +98,39 @@ def _unmount(event: events.Event, paths: Paths) -> int:
 def _mount(event: events.Event, conffile: str, paths: Paths) -> int:
     ctid = event.ctid
     try:
-        config = host.read_config(paths, ctid, conffile)
-    except FileNotFoundError:
-        # create and register mount before the config has its name (libvzctl lib/create.c)
-        log.say(f"mount: VE {ctid}: {conffile or paths.conf_dir}: no config yet, so nothing to do", log.INFO,
-                quiet=True)
-        return DONE
-    assigned = may_have_uplink(config)
-    try:
         report = _reconcile(paths, ctid, conffile)
     except VzhooksError as error:
         event.failed(str(error))
-        return _end(ctid, [str(error)], assigned, False)
+        return _end(ctid, [str(error)], _may_be_assigned(paths, ctid, conffile), False)
+    config = report.configs.get(ctid)
+    if config is None:
+        log.say(f"mount: VE {ctid}: {conffile or paths.conf_dir}: no config yet, so nothing to do", log.INFO,
+                quiet=True)
+        return DONE
     cut_off = events.cut_off(report, ctid)
     refusals, notes = _sorted(report, ctid)
     for text in [*report.warnings, *(n for n in notes if not cut_off or n not in cut_off)]:
         log.say(f"mount: VE {ctid}: {text}", ve=ctid)
     shut = isinstance(config, VeConfig) and not any(f.opens for f in report.failures)
-    status = _end(ctid, refusals, assigned, shut and report.settings.on_error == "warn")
+    status = _end(ctid, refusals, may_have_uplink(config), shut and report.settings.on_error == "warn")
     if status:
         _give_back(paths, event)
         event.failed(refusals[0], "refused")
         return status
     if cut_off and not refusals:
         log.say(f"mount: {cut_off}", ve=ctid)
+    return _started(paths, event, report)
+
+
+def _started(paths: Paths, event: events.Event, report: Report) -> int:
+    """Put a start that goes on on record, and tell neighbours of it."""
     event.done(report, "unassigned")
     _say_hardened(report)
     try:
-        _tell_neighbours(paths, ctid, report)
+        _tell_neighbours(paths, event.ctid, report)
     except OSError as error:  # no process or socket to be had: no reason to refuse a VE whose way is right
-        log.say(f"mount: VE {ctid}: neighbours are not told ({error.strerror}); `vzhooks resync` when it runs", ve=ctid)
+        log.say(f"mount: VE {event.ctid}: neighbours are not told ({error.strerror}); "
+                "`vzhooks resync` when it runs", ve=event.ctid)
     return DONE
 
 

@@ -51,16 +51,18 @@ def after_change(paths: Paths, ctid: str, added: frozenset[str], expected: froze
 
     expected: those whose expectation ends with that.
     """
-    held = evidence.is_locked(paths, ctid)  # not with --skiplock; asked here, since vzctl may be done very soon
-    detach(lambda: _settle(paths, ctid, added, expected, held))
+    folders = evidence.lock_dirs(paths, evidence.vz_conf(paths))
+    held = evidence.is_locked(folders, ctid)  # not with --skiplock; asked here, since vzctl may be done very soon
+    detach(lambda: _settle(paths, ctid, added, expected, folders if held else []))
 
 
-def _settle(paths: Paths, ctid: str, added: frozenset[str], expected: frozenset[str], held: bool) -> None:
+def _settle(paths: Paths, ctid: str, added: frozenset[str], expected: frozenset[str], held: list[str]) -> None:
+    """Do so; held: the folders with the lock of the vzctl at work, none where it holds no lock."""
     from vzhooks.kernel.arrival import wait_for_route
     deadline = time.monotonic() + (ROUTE_WAIT_S if held else UNLOCKED_WAIT_S)
 
     def goes_on() -> bool:
-        return time.monotonic() < deadline and (not held or evidence.is_locked(paths, ctid))
+        return time.monotonic() < deadline and (not held or evidence.is_locked(held, ctid))
 
     came = False
     try:
@@ -73,7 +75,7 @@ def _settle(paths: Paths, ctid: str, added: frozenset[str], expected: frozenset[
         if not held and not added:
             time.sleep(UNLOCKED_SAVE_S)
         if os.path.exists(paths.ves):
-            over = not held or not evidence.is_locked(paths, ctid)  # else its time ends it: see census
+            over = not held or not evidence.is_locked(held, ctid)  # else its time ends it: see census
             done = expected if over else frozenset()
             _heal(paths, Request(ctids=frozenset({ctid}), expect={ctid: done}, door=HOOK, wait_s=30.0), ctid)
     except VzhooksError as error:

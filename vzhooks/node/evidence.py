@@ -14,9 +14,9 @@ from vzhooks.policy.evidence import Evidence
 STARTING_VERBS = ("start", "restart", "mount", "restore", "resume")
 
 
-def evidence(paths: Paths, roots: Mapping[str, str], listed: Mapping[str, tuple[str, ...]]) -> Evidence:
+def evidence(roots: Mapping[str, str], listed: Mapping[str, tuple[str, ...]], lock_folders: list[str]) -> Evidence:
     """Return what files show of VEs that live; `roots` is the VE_ROOT by VE, `listed` of `veip`."""
-    locks = _locks(paths)
+    locks = _locks(lock_folders)
     return Evidence(
         mounted=_mounted(roots),
         starting=frozenset(c for c, verb in locks.items() if verb in STARTING_VERBS),
@@ -58,10 +58,10 @@ def _text_or_empty(path: str) -> str:
         return ""  # removed between listing and reading: the VE stopped; or none of vzctl's
 
 
-def _locks(paths: Paths) -> dict[str, str]:
+def _locks(folders: list[str]) -> dict[str, str]:
     """Return the verb of the live vzctl that holds each VE's lock file; a stale lock counts for nothing."""
     found = {}
-    for folder in lock_dirs(paths):
+    for folder in folders:
         for name in listing(folder):
             ctid, ext = os.path.splitext(name)
             text = _text_or_empty(os.path.join(folder, name)) if ext == ".lck" else ""
@@ -71,21 +71,21 @@ def _locks(paths: Paths) -> dict[str, str]:
     return found
 
 
-def is_locked(paths: Paths, ctid: str) -> bool:
-    """Tell whether a live vzctl holds the VE's lock file."""
-    return ctid in _locks(paths)
+def is_locked(folders: list[str], ctid: str) -> bool:
+    """Tell whether a live vzctl holds the VE's lock file in one of these folders."""
+    return ctid in _locks(folders)
 
 
-def lock_dirs(paths: Paths) -> list[str]:
+def vz_conf(paths: Paths) -> dict[str, str]:
+    """Return what vz.conf says for all VEs that do not say otherwise, by key; empty without the file."""
+    lines = re.findall(r"^\s*([A-Z_]+)=(.*)$", _text_or_empty(paths.vz_conf), re.MULTILINE)
+    return {key: vzconf.value_of(value) for key, value in lines}
+
+
+def lock_dirs(paths: Paths, said: Mapping[str, str]) -> list[str]:
     """Return where vzctl may keep its lock files: LOCKDIR of vz.conf, else both defaults."""
-    given = node_value(paths, "LOCKDIR")
+    given = said.get("LOCKDIR", "")
     return [paths.root + d for d in ([given] if given else ["/vz/lock", "/var/lib/vz/lock"])]
-
-
-def node_value(paths: Paths, name: str) -> str:
-    """Return what vz.conf says for all VEs that do not say otherwise, "" for nothing."""
-    lines = re.findall(rf"^\s*{name}=(.*)$", _text_or_empty(paths.vz_conf), re.MULTILINE)
-    return vzconf.value_of(lines[-1]) if lines else ""
 
 
 def _cmdline(pid: str) -> list[str]:

@@ -47,7 +47,7 @@ def _private(paths: Paths, config: VeConfig) -> Iterator[bool]:
 
     Not on vzctl 4, where that is the VE's own root and a file of ours would be seen inside.
     """
-    private = config.private or of_ve(evidence.node_value(paths, "VE_PRIVATE"), config.ctid)
+    private = config.private or of_ve(evidence.vz_conf(paths).get("VE_PRIVATE", ""), config.ctid)
     folder = paths.root + private
     if not private or not os.path.isdir(folder) or not evidence.is_openvz9(paths):
         yield False
@@ -73,7 +73,7 @@ def _flock(path: str, ctid: str) -> Iterator[None]:
 @contextmanager
 def _pid_file(paths: Paths, ctid: str, sure: bool) -> Iterator[None]:
     """Hold the file that names the process at work; sure: nobody else can be writing it, by another lock."""
-    folder = next((d for d in evidence.lock_dirs(paths) if os.path.isdir(d)), "")
+    folder = next((d for d in evidence.lock_dirs(paths, evidence.vz_conf(paths)) if os.path.isdir(d)), "")
     if not folder:
         yield
         return

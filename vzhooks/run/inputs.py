@@ -5,15 +5,37 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from vzhooks.config.settings import Settings
 from vzhooks.config.vzconf import VeConfig, of_ve
 from vzhooks.errors import InputError, SettingsError
-from vzhooks.node import evidence, host, ini
+from vzhooks.node import evidence, host, ini, notes
 from vzhooks.node.host import Paths
 from vzhooks.policy.evidence import Reading
 from vzhooks.policy.records import Records
 from vzhooks.run.request import COMMAND, HOOK, LEAVE, Request
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Hold what a run's files say, each read once: the settings and what is to be said of the ini, our notes, configs.
+
+    vz_conf: what all VEs have that do not say otherwise, by key.
+    """
+
+    settings: Settings
+    warnings: tuple[str, ...]
+    known: Records
+    configs: Mapping[str, Reading]
+    vz_conf: Mapping[str, str]
+
+
+def read(paths: Paths, request: Request) -> Inputs:
+    """Read all of them; raises SettingsError, HostError or InputError where a run cannot go by what is there."""
+    used, warnings = settings(paths, request)
+    known = notes.load_ves(paths.ves)
+    return Inputs(used, warnings, known, configs(paths, request), evidence.vz_conf(paths))
 
 
 def settings(paths: Paths, request: Request) -> tuple[Settings, tuple[str, ...]]:
@@ -48,17 +70,16 @@ def configs(paths: Paths, request: Request) -> dict[str, Reading]:
     return found
 
 
-def roots(paths: Paths, read: Mapping[str, Reading], known: Records,
-          listed: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+def roots(paths: Paths, inputs: Inputs, listed: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     """Return where VEs are mounted: those whose config was read, and who else has an address of theirs.
 
     listed: addresses by VE, as vzctl has them.
     """
-    usual = evidence.node_value(paths, "VE_ROOT")
-    configured = {c.ctid: c for c in read.values() if isinstance(c, VeConfig)}
+    usual = inputs.vz_conf.get("VE_ROOT", "")
+    configured = {c.ctid: c for c in inputs.configs.values() if isinstance(c, VeConfig)}
     claimed = {a for c in configured.values() for a in c.addresses}
     found = {ctid: c.root for ctid, c in configured.items()}
-    found.update({c: r.root for c, r in known.items() if c not in found and claimed.intersection(r.addresses)})
+    found.update({c: r.root for c, r in inputs.known.items() if c not in found and claimed.intersection(r.addresses)})
     for ctid in [c for c, addresses in listed.items() if c not in found and claimed.intersection(addresses)]:
         found[ctid] = _root(paths, ctid)
     return {c: root or of_ve(usual, c) for c, root in found.items() if root or usual}

@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
-from vzhooks.config.settings import Settings
 from vzhooks.config.vzconf import VeConfig
 from vzhooks.errors import HostError, KernelError
 from vzhooks.kernel import nft, sysctl
@@ -24,7 +24,7 @@ from vzhooks.node import evidence, host, notes
 from vzhooks.node.host import Paths
 from vzhooks.policy import census, compare, consequences, harden, plan, tables, wanting
 from vzhooks.policy.consequences import Move
-from vzhooks.policy.evidence import Evidence, Reading, may_have_uplink
+from vzhooks.policy.evidence import Evidence, may_have_uplink
 from vzhooks.policy.facts import Facts, in_this_node, known_of, settle, without_ipv6
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.harden import Outcome
@@ -33,7 +33,11 @@ from vzhooks.policy.priorities import BAND, PASS, UNASSIGNED
 from vzhooks.policy.records import Record, Records
 from vzhooks.policy.wanting import Wanted
 from vzhooks.run import inputs, keep
+from vzhooks.run.inputs import Inputs
 from vzhooks.run.request import HOOK, Report, Request
+
+if TYPE_CHECKING:
+    from vzhooks.kernel.netlink import Kernel
 
 
 def run(paths: Paths, request: Request) -> Report:
@@ -44,14 +48,14 @@ def run(paths: Paths, request: Request) -> Report:
     with host.lock(paths.lock, request.wait_s):
         if request.door == HOOK and os.path.isdir(paths.conf_dir) and not host.is_installed(paths):
             raise HostError(f"{paths.conf_dir}: vzhooks is not installed any more; `vzhooks install` brings it back")
-        settings, warnings = inputs.settings(paths, request)
-        known = notes.load_ves(paths.ves)
-        configs = inputs.configs(paths, request)
-        if _untouched(settings, known, configs, request):
-            return replace(_note_only(paths, known, configs, request), settings=settings, warnings=warnings)
-        from vzhooks.kernel.netlink import Kernel  # costs 150 ms, which a VE without uplink need not pay
-        with Kernel() as kernel:
-            return replace(_Run(paths, settings, request, known, configs, kernel).report(), warnings=warnings)
+        read = inputs.read(paths, request)
+        if _untouched(read, request):
+            report = _note_only(paths, read, request)
+        else:
+            from vzhooks.kernel.netlink import Kernel  # costs 150 ms, which a VE without uplink need not pay
+            with Kernel() as kernel:
+                report = _Run(paths, request, read, kernel).report()
+        return replace(report, warnings=read.warnings, configs=read.configs)
 
 
 def forget_override(paths: Paths, ctid: str) -> None:
@@ -75,18 +79,22 @@ def _now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def _untouched(settings: Settings, known: Records, configs: Mapping[str, Reading], request: Request) -> bool:
-    """Tell whether the kernel need not be asked: a hook, and no VE here has an uplink."""
-    if request.event is None or settings.reserved or settings.unassigned != "main":
+def _untouched(read: Inputs, request: Request) -> bool:
+    """Tell whether the kernel need not be asked: a hook, and no VE here has an uplink; or one of no VE yet."""
+    if request.event is None:
         return False
-    assigned = [r for r in known.values() if r.uplink]
-    return not assigned and not any(may_have_uplink(c) for c in configs.values())
+    if request.event.name == "mount" and request.event.ctid not in read.configs:
+        return True  # create and register mount before the config has its name (libvzctl lib/create.c)
+    if read.settings.reserved or read.settings.unassigned != "main":
+        return False
+    return not any(r.uplink for r in read.known.values()) and not any(map(may_have_uplink, read.configs.values()))
 
 
-def _note_only(paths: Paths, known: Records, configs: Mapping[str, Reading], request: Request) -> Report:
-    count = census.take(configs, evidence.evidence(paths, {}, evidence.veip(paths)), known, _now(), request.event)
-    _save(paths, known, count.records, request)
-    return Report(problems=count.problems)
+def _note_only(paths: Paths, read: Inputs, request: Request) -> Report:
+    seen = evidence.evidence({}, evidence.veip(paths), evidence.lock_dirs(paths, read.vz_conf))
+    count = census.take(read.configs, seen, read.known, _now(), request.event)
+    _save(paths, read.known, count.records, request)
+    return Report(problems=count.problems, settings=read.settings)
 
 
 def _save(paths: Paths, before: Records, after: Records, request: Request) -> None:
@@ -94,16 +102,36 @@ def _save(paths: Paths, before: Records, after: Records, request: Request) -> No
         notes.save_ves(paths.ves, after)
 
 
+class _Decided(NamedTuple):
+    """Hold what a run decided: the report of it, what should be, published addresses that are vzctl's again."""
+
+    report: Report
+    wanted: Wanted
+    handed: set[Proxy]
+    hard: Outcome
+
+
 class _Run:
     """Hold one run's inputs; every step is one method, in the order of `report`."""
 
-    def __init__(self, paths: Paths, settings: Settings, request: Request, known: Records,
-                 configs: Mapping[str, Reading], kernel) -> None:
-        self.paths, self.settings, self.request = paths, settings, request
-        self.known, self.configs, self.kernel, self.now = known, configs, kernel, _now()
+    def __init__(self, paths: Paths, request: Request, read: Inputs, kernel: Kernel) -> None:
+        self.paths, self.request, self.read, self.kernel, self.now = paths, request, read, kernel, _now()
+        self.settings, self.known, self.configs = read.settings, read.known, read.configs
 
     def report(self) -> Report:
-        """Decide and, unless dry, carry out."""
+        """Decide and, unless dry or refused, note down and carry out."""
+        decided = self._decide()
+        report = replace(decided.report, refused=self._refusal(decided.report))
+        if self.request.dry_run or report.refused:
+            return report
+        self.request.watch.begin(len(report.ops))
+        keep.save_node(self.paths, {**self._recorded, **report.tables}, self._before, decided.hard, self.request.empty)
+        if not self.request.empty:
+            _save(self.paths, self.known, report.records, self.request)
+        return self._carry_out(report, decided.wanted, decided.handed, decided.hard)
+
+    def _decide(self) -> _Decided:
+        """Read the kernel, and say what should be and the changes."""
         rules, others = self.kernel.rules()
         facts, seen = self._facts(others)
         in_the_way = self._in_the_way(others)
@@ -115,25 +143,13 @@ class _Run:
         wanted = self._wanted(facts, count, numbers, occupied, hard)
         theirs, kept = self._vzctls(facts), self.kernel.proxies(wanted.items)
         handed = {p for p in kept if p in theirs and p not in wanted.items}
-        # The first use, and the end of the last, concern all VEs of the node.
-        whole = _shape(found) != _shape(wanted.items) or not _shape(found)
-        scope = plan.ALL if whole else self._scope(count)
-        found |= kept - handed
-        found |= {Sysctl(s.key, current[s.key]) for s in hard.wanted}
-        ops = plan.diff(wanted.items | hard.wanted, found, scope)
+        found |= (kept - handed) | {Sysctl(s.key, current[s.key]) for s in hard.wanted}
+        ops = plan.diff(wanted.items | hard.wanted, found, self._scope(count, found, wanted))
         problems = (*count.problems, *wanted.problems, *hard.problems, *in_the_way)
-        moves = self._moves(wanted, found, facts)
-        report = Report(ops, wanted.ways, problems, (), moves, tables=numbers, facts=facts, known=self.known,
-                        records=count.records, configs=self.configs, found=found, settings=self.settings,
+        report = Report(ops, wanted.ways, problems, moves=self._moves(wanted, found, facts), tables=numbers,
+                        facts=facts, known=self.known, records=count.records, found=found, settings=self.settings,
                         remarks=wanted.remarks, now=self.now)
-        report = replace(report, refused=self._refusal(report))
-        if self.request.dry_run or report.refused:
-            return report
-        self.request.watch.begin(len(ops))
-        keep.save_node(self.paths, {**self._recorded, **numbers}, self._before, hard, self.request.empty)
-        if not self.request.empty:
-            _save(self.paths, self.known, count.records, self.request)
-        return self._carry_out(report, wanted, handed, hard)
+        return _Decided(report, wanted, handed, hard)
 
     def _carry_out(self, report: Report, wanted: Wanted, handed: set[Proxy], hard: Outcome) -> Report:
         """Apply; a first change on a node is taken back where somebody who asked for nothing goes nowhere by it."""
@@ -166,7 +182,8 @@ class _Run:
         """Return what the kernel says, each device with its role, and the evidence of VEs that live."""
         raw = self.kernel.facts()
         listed = evidence.veip(self.paths)
-        seen = evidence.evidence(self.paths, inputs.roots(self.paths, self.configs, self.known, listed), listed)
+        seen = evidence.evidence(inputs.roots(self.paths, self.read, listed), listed,
+                                 evidence.lock_dirs(self.paths, self.read.vz_conf))
         configs = [c for c in self.configs.values() if isinstance(c, VeConfig)]
         ves: list[VeConfig | Record] = [*configs, *self.known.values()]
         devices = {d for c in ves for d in c.devices} | set(self.request.devices.values())
@@ -180,7 +197,7 @@ class _Run:
 
     def _vzctls(self, facts: Facts) -> frozenset[Proxy]:
         """Return what vzctl publishes itself: it stays when we need it no more, even where we made it first."""
-        devices = evidence.node_value(self.paths, "NEIGHBOUR_DEVS")
+        devices = self.read.vz_conf.get("NEIGHBOUR_DEVS", "")
         listed = devices[len("list:"):].split() if devices.startswith("list:") else None
         return wanting.published(facts, listed)
 
@@ -227,10 +244,13 @@ class _Run:
         return wanting.wanted(self.settings, facts, count.ves + count.expected, numbers, occupied, hard.hardening.on,
                              hard.hardening.strict)
 
-    def _scope(self, count: census.Census) -> Scope:
-        """Limit the run to the VEs named, by their old and new addresses."""
+    def _scope(self, count: census.Census, found: frozenset[Item], wanted: Wanted) -> Scope:
+        """Limit the run to the VEs named, by their old and new addresses.
+
+        The first use, and the end of the last, concern all VEs of the node.
+        """
         ctids = self.request.named
-        if ctids is None:
+        if ctids is None or _shape(found) != _shape(wanted.items) or not _shape(found):
             return plan.ALL
         mine = {a for c in ctids for r in (self.known, count.records) if c in r for a in r[c].all}
         configs = (self.configs.get(c) for c in ctids)

@@ -122,10 +122,10 @@ def test_state_files_of_any_content_are_data(paths):
         with open(os.path.join(folder, ctid), "wb") as file:
             file.write(data)
     for ctid, data in (("101", b"\xff\xfe"), ("102", b"999999999\n"), ("103", b"../1"), ("104", b"")):
-        os.makedirs(evidence.lock_dirs(paths)[0], exist_ok=True)
-        with open(os.path.join(evidence.lock_dirs(paths)[0], f"{ctid}.lck"), "wb") as file:
+        os.makedirs(evidence.lock_dirs(paths, {})[0], exist_ok=True)
+        with open(os.path.join(evidence.lock_dirs(paths, {})[0], f"{ctid}.lck"), "wb") as file:
             file.write(data)
-    found = evidence.evidence(paths, {"101": "/nowhere"}, evidence.veip(paths))
+    found = evidence.evidence({"101": "/nowhere"}, evidence.veip(paths), evidence.lock_dirs(paths, {}))
     assert found.veip == {"101": ("10.0.0.1", "fd00::1"), "102": ()}
     assert (found.mounted, found.locked, found.looked) == (frozenset(), frozenset(), frozenset({"101"}))
 
@@ -137,19 +137,19 @@ def test_state_files_of_any_content_are_data(paths):
 def test_what_vz_conf_says_for_all_ves(paths, text, value):
     with open(paths.vz_conf, "w") as file:
         file.write(text)
-    assert evidence.node_value(paths, "VE_ROOT") == value
+    assert evidence.vz_conf(paths).get("VE_ROOT", "") == value
 
 
 def test_what_is_no_lock_file_of_a_ve_is_not_opened(paths):
-    folder = evidence.lock_dirs(paths)[0]
+    folder = evidence.lock_dirs(paths, {})[0]
     os.makedirs(os.path.join(folder, "vzpkg"))
     os.mkdir(os.path.join(folder, "102.lck"))
     os.mkfifo(os.path.join(folder, "notify"))
     with open(os.path.join(folder, "101.lck"), "w", encoding="ascii") as file:
         file.write(f"{os.getpid()}\n")
-    assert evidence.is_locked(paths, "101") and not evidence.is_locked(paths, "102")
+    assert evidence.is_locked([folder], "101") and not evidence.is_locked([folder], "102")
 
 
 def test_a_directory_among_the_addresses_of_ves_is_none_of_theirs(paths):
     os.makedirs(os.path.join(paths.veip9, "backup"))
-    assert evidence.evidence(paths, {}, evidence.veip(paths)).veip == {"backup": ()}
+    assert evidence.evidence({}, evidence.veip(paths), []).veip == {"backup": ()}

@@ -13,6 +13,7 @@ from vzhooks.node.host import Paths
 from vzhooks.policy.evidence import Event
 from vzhooks.policy.records import RUNNING, Record
 from vzhooks.run import inputs
+from vzhooks.run.inputs import Inputs
 from vzhooks.run.request import COMMAND, HOOK, LEAVE, LOOK, Request
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root's ini is trusted")
@@ -91,17 +92,17 @@ def test_a_ve_that_is_named_and_not_there_is_an_error(paths):
 
 
 def test_where_ves_are_mounted_is_known_of_those_read_and_of_who_else_has_their_addresses(paths):
-    write(paths.vz_conf, "VE_ROOT=/mnt/$VEID\n")
     read = {"101": VeConfig("101", ("10.0.0.1",), root="/vz/root/101"), "102": VeConfig("102", ()),
             "103": Problem("103", "empty")}
     known = {"105": Record(RUNNING, 1.0, addresses=("10.0.0.1",), root="/vz/root/105"),
              "106": Record(RUNNING, 1.0, addresses=("10.0.0.6",), root="/vz/root/106")}
-    assert inputs.roots(paths, read, known, {"107": ("10.0.0.1",), "108": ("10.0.0.8",)}) == {
+    files = Inputs(Settings(), (), known, read, {"VE_ROOT": "/mnt/$VEID"})
+    assert inputs.roots(paths, files, {"107": ("10.0.0.1",), "108": ("10.0.0.8",)}) == {
         "101": "/vz/root/101", "102": "/mnt/102", "105": "/vz/root/105", "107": "/mnt/107"}
 
 
 def test_a_ve_whose_root_nobody_tells_is_not_looked_for(paths):
-    assert inputs.roots(paths, {"102": VeConfig("102", ())}, {}, {}) == {}
+    assert inputs.roots(paths, Inputs(Settings(), (), {}, {"102": VeConfig("102", ())}, {}), {}) == {}
 
 
 @pytest.mark.parametrize("name, head, installed", [
