@@ -6,10 +6,8 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Callable
@@ -17,8 +15,7 @@ from typing import Any, Callable
 from pyroute2 import IPRoute
 
 from tests.lab import ns
-
-MAX_FD = 4096
+from tests.lab.holder import await_empty, fork_holder, is_in, kill, reply
 
 
 def _nothing() -> None:
@@ -32,7 +29,7 @@ class Box:
         self.name = name
         self.own_mounts = prepare is not None
         flags = ns.CLONE_NEWNET | (ns.CLONE_NEWNS if self.own_mounts else 0)
-        self.pid, self._keep = _fork_holder(flags, prepare or _nothing)
+        self.pid, self._keep = fork_holder(flags, prepare or _nothing)
         self._net = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._mnt = os.open(f"/proc/{self.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         self._children: list[subprocess.Popen[str]] = []
@@ -127,7 +124,7 @@ class Box:
         pid = os.fork()
         if pid == 0:
             os.close(reader)
-            _answer(writer, self._entered(function), arguments)
+            reply(writer, self._entered(function), arguments)
         os.close(writer)
         with os.fdopen(reader, "rb") as pipe:
             answer = pipe.read()
@@ -188,7 +185,7 @@ class Box:
     def processes(self) -> list[int]:
         """List every process in the network namespace, the holder included."""
         mine = os.fstat(self._net)
-        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _is_in(pid, mine)]
+        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if is_in(pid, mine)]
 
     def close(self) -> None:
         """End every process inside; the namespaces go with the last one."""
@@ -196,103 +193,10 @@ class Box:
             return
         self.closed = True
         os.close(self._keep)
-        _kill(self.processes())
+        kill(self.processes())
         os.waitpid(self.pid, 0)
         for child in self._children:
             child.wait()
-        _await_empty(self)
+        await_empty(self.name, self.processes)
         os.close(self._net)
         os.close(self._mnt)
-
-
-def _fork_holder(flags: int, prepare: Callable[[], None]) -> tuple[int, int]:
-    """Fork the process that holds the namespaces; it ends when nobody has the returned descriptor any more.
-
-    A pipe rather than PR_SET_PDEATHSIG, which would fire when the *thread* that made the box ends.
-    """
-    ready, tell = os.pipe()
-    watch, keep = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        _hold(flags, prepare, tell, watch)
-    os.close(tell)
-    os.close(watch)
-    with os.fdopen(ready, "rb") as pipe:
-        failed, result = pickle.loads(pipe.read() or pickle.dumps((True, ChildProcessError("holder died"))))
-    if failed:
-        os.close(keep)
-        os.waitpid(pid, 0)
-        raise result
-    return pid, keep
-
-
-def _hold(flags: int, prepare: Callable[[], None], tell: int, watch: int) -> None:
-    try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _close_all_but(tell, watch)
-
-        def work() -> None:
-            ns.unshare(flags)
-            prepare()
-            os.chdir("/")
-
-        _send(tell, work, ())
-        os.close(tell)
-        os.read(watch, 1)
-    finally:
-        os._exit(0)
-
-
-def _close_all_but(*kept: int) -> None:
-    low = 0
-    for descriptor in sorted(kept):
-        os.closerange(low, descriptor)
-        low = descriptor + 1
-    os.closerange(low, MAX_FD)
-
-
-def _send(writer: int, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
-    try:
-        answer = pickle.dumps((False, function(*arguments)))
-    except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the other side
-        try:
-            answer = pickle.dumps((True, error))
-            pickle.loads(answer)
-        except Exception:  # noqa: BLE001 - it cannot travel, its text can
-            answer = pickle.dumps((True, RuntimeError(f"{type(error).__name__}: {error}")))
-    view = memoryview(answer)
-    while view:
-        view = view[os.write(writer, view) :]
-
-
-def _answer(writer: int, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
-    try:
-        _send(writer, function, arguments)
-    finally:
-        os._exit(0)
-
-
-def _is_in(pid: int, namespace: os.stat_result) -> bool:
-    try:
-        there = os.stat(f"/proc/{pid}/ns/net")
-    except OSError:  # gone meanwhile, or a zombie
-        return False
-    return (there.st_dev, there.st_ino) == (namespace.st_dev, namespace.st_ino)
-
-
-def _kill(pids: Sequence[int]) -> None:
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def _await_empty(box: Box) -> None:
-    """Wait until orphans (children of children) are gone too, killing what was forked meanwhile."""
-    deadline = time.monotonic() + 2
-    while time.monotonic() < deadline:
-        left = box.processes()
-        if not left:
-            return
-        _kill(left)
-        time.sleep(0.001)
-    raise TimeoutError(f"{box.name}: processes {box.processes()} do not end")

@@ -10,6 +10,7 @@ from tests.lab import ExampleNode  # noqa: E402
 from tests.site import Site, unordered  # noqa: E402
 from tests.told import running  # noqa: E402
 from tests.wrapped import Wrapped  # noqa: E402
+from vzhooks.cli import main  # noqa: E402
 
 FILES = ("/etc/vz/vzhooks.ini", "/var/lib/vzhooks/vzhooks.ini.good", "/etc/vz/conf/101.conf")
 
@@ -120,6 +121,14 @@ def busy(shared):
     """A node on which VEs run, and on which a test starts nothing more."""
     yield shared.lend()
     shared.take_back()
+
+
+@pytest.fixture
+def hard(site):
+    """The node hardened already, so that the state before a VE is the state after it."""
+    site.take_any_source()
+    assert site.node.hn.call(main.main, ["harden"]) == 0
+    return site
 
 
 @pytest.fixture

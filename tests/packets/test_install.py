@@ -12,7 +12,7 @@ from tests.packets.test_hook_scripts import AS_NOBODY, open_to_all
 from tests.packets.test_uninstall import busy_life, prepared
 from tests.told import one_line
 from vzhooks.cli import main
-from vzhooks.policy import records
+from vzhooks.node import files as node_files
 
 pytestmark = pytest.mark.generation(4)  # the same on both
 
@@ -80,7 +80,7 @@ def test_code_that_others_can_change_is_not_installed(bare):
 
 def install_killed(files):
     """Install, and die when that many files were put."""
-    real = records.os.replace
+    real = node_files.os.replace
 
     def replace(*args):
         if not left:
@@ -88,7 +88,7 @@ def install_killed(files):
         left.pop()
         return real(*args)
     left = [None] * files
-    records.os.replace = replace
+    node_files.os.replace = replace
     return main.main(["install"])
 
 
