@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Callable
 
 from tests.lab import ns
-from tests.lab.box import MAX_FD, Box
+from tests.lab.box import Box
+from tests.lab.holder import MAX_FD
 
 ACTION_SCRIPT_FAILED = 79
 LOCKED = 9

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 
 from tests.lab import ns
 from tests.lab.actions import LOCKED, LOG, Failed
-from tests.lab.box import MAX_FD, Box
+from tests.lab.box import Box
+from tests.lab.holder import MAX_FD
 
 PATH = "/usr/local/sbin:/usr/local/bin:/bin:/sbin:/usr/bin:/usr/sbin:."
 VZ_DIR = "/var/vz"

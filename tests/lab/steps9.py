@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from tests.lab import actions9
 from tests.lab.actions import ACTION_SCRIPT_FAILED, Failed, Streams, is_mounted, mount_fs, umount_fs
 from tests.lab.actions9 import PATH
+from tests.lab.files4 import NO_PRIVATE
 from tests.lab.hostfs import STOCK_SCRIPTS
 from tests.lab.ve import addresses_in
 from tests.lab.ve9 import CONF_DIR, VE9, Netif, netifs_in, new_netif, register, with_netifs
-from tests.lab.vzctl4 import NO_PRIVATE, Pause
+from tests.lab.vzctl4 import Pause
 
 SKIP, IN_USE, NETWORK_FAILED, START_FAILED = 39, 78, 136, 6
 FAILING = "Error on executing the {action} script {path}"
