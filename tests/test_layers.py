@@ -77,6 +77,15 @@ def test_every_wing_says_its_rule_in_two_sentences():
     assert {name: text for name, text in texts.items() if text.count(".\n") + text.endswith(".") != 2} == {}
 
 
+def test_the_map_names_files_that_are_there():
+    """CONTRIBUTING's way through the code, and its list of where to put what."""
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text()
+    linked = re.findall(r"\]\(((?:vzhooks|scripts)/[^)]+)\)", text)
+    listed = [f"vzhooks/{name}" for name in re.findall(r"`(\w+/\w+\.py)`", text) if wing(name) in WINGS]
+    assert len(linked) > 10 and len(listed) > 10
+    assert [path for path in linked + listed if not (PACKAGE.parent / path).exists()] == []
+
+
 def test_only_kernel_talks_netlink():
     """One module uses pyroute2, which lean imports for it by name; conntrack alone talks to that."""
     users = {name for name in modules() for node in ast.walk(ast.parse((PACKAGE / f"{name}.py").read_text()))
