@@ -8,6 +8,8 @@ from tests.packets.test_hook_scripts import CONF, own_script, ran
 from tests.site import VE101
 from tests.told import hook, records
 
+pytestmark = pytest.mark.generation(4)  # and of what vzctl gives and takes on both
+
 
 @pytest.mark.generation(4, 9)
 def test_an_own_script_runs_once_by_its_own_name_with_what_vzctl_gives(bare):
