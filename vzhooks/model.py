@@ -102,7 +102,8 @@ class Gateway:
 class Uplink:
     """Hold a named way out of the node.
 
-    gateway, gateway6: an address, "none" or "auto"; table: 0 where the number is ours to choose.
+    gateway, gateway6: an address, "none" or "auto"; table: 0 where the number is ours to choose; sources: networks
+    whose addresses go by it, of a family without any those of its device.
     """
 
     name: str
@@ -111,11 +112,15 @@ class Uplink:
     gateway6: str = "auto"
     backup: str = ""
     table: int = 0
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Ve:
-    """Hold a VE that lives (or is about to): its addresses, the uplink its config names, its own devices on the HN."""
+    """Hold a VE that lives (or is about to): its addresses, the uplink it names, its own devices on the HN.
+
+    uplink: "" for none; of several the list, by commas and in their order, as "isp1,isp2".
+    """
 
     ctid: str
     addresses: tuple[str, ...]

@@ -16,6 +16,7 @@ HEADS = ["UPLINK=", "UPLINK =", "UPLINK = ", "Uplink=", "\tuplink\t=", "export U
          "UPLINKS="]
 VALUES = ["eth3", '"eth3"', "'eth3'", "", '""', '" "', "none", '"none"', "' none '", "NONE", '"none', "none # why",
           "none#why", '"none" # why', '"none"#why', "# why", "#", '"eth3" # none', "none such", "\"none'",
+          '"isp1 isp2"', "isp1,isp2", '"none isp1"', '"none,"', ",", "isp1 none",
           'none # it\'s "x"', '"none" junk', "\xff", "=", "none="]
 ENDS = ["\n", "\r\n", "\r", "\r\r\n", ""]
 

@@ -16,6 +16,8 @@ from vzhooks.errors import printable
 _SECTION = re.compile(r"\[(.+)\]")
 _ENTRY = re.compile(r"(.*?)\s*[=:]\s*(.*)$")
 _END = re.compile(r"\r\n|\r|\n")
+# Not the first part of an IPv6 network, which may go on in a line of its own.
+_KEY = re.compile(r"(?![0-9A-Fa-f]{0,4}:[0-9A-Fa-f:])(\w+)\s*[=:]")
 _COMMENT = re.compile(r"(?:^|(?<=\s))[;#]")
 
 
@@ -113,7 +115,7 @@ class _Reader:
     def _continue(self, number: int, bare: str) -> None:
         """Go on with a value, but for what nobody can mean as a part of one."""
         reason = f"indented, so it goes on with {self.key} of line {self._entry().line}; remove the blanks before it"
-        key = re.match(r"(\w+)\s*[=:]", bare)
+        key = _KEY.match(bare)
         if _SECTION.match(bare):
             self._wrong(number, bare, reason)
         elif key:

@@ -32,8 +32,9 @@ def _table(*keys: Key) -> dict[str, Key]:
 
 
 NODE = _table(
-    Key("unassigned", "main", "VEs without UPLINK: main (left as they were), block (cut off), or the name of an "
-        "uplink.", "main, block, or the name of an uplink"),
+    Key("unassigned", "main", "VEs without UPLINK: main (left as they were), block (cut off), the name of an uplink, "
+        "or by-address: each address by the uplink whose sources hold it, of several the longest, else by main.",
+        "main, block, by-address, or the name of an uplink"),
     Key("reserved", "", "Devices no VE packet may ever leave by, e.g. eth0. Stronger than unassigned = main.",
         "names of devices, with blanks or commas between", unset="none"),
     Key("inside", "auto", "Devices behind which the node's own guests are: container bridges, taps, veths of others. "
@@ -51,6 +52,10 @@ UPLINK = _table(
     Key("gateway", "auto", "An address; none (point to point, or LAN only); auto: the node's known gateway that is "
         "reachable on this device's networks.", "an IPv4 address, none, auto", example="192.168.18.1"),
     Key("gateway6", "auto", "The same for IPv6.", "an IPv6 address, none, auto"),
+    Key("sources", "", "Networks whose addresses go by this uplink, of a VE that names several, and under unassigned = "
+        "by-address. What stands here is for its family alone.",
+        "IPv4 and IPv6 networks, with blanks or commas between",
+        unset="the networks of the device", example="192.168.18.0/24"),
     Key("backup", "", "Used while this uplink is down. Without it the VE is cut off meanwhile.",
         "the name of another uplink of this file", unset="none", example="isp2"),
     Key("table", "", "The routing table; by default a number that follows from the name and stays.",

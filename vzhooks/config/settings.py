@@ -17,11 +17,12 @@ from typing import Any
 from vzhooks.config import inifile
 from vzhooks.config.inifile import Fault, Section, fault
 from vzhooks.config.keys import DEVICE, NODE, UPLINK, Key
+from vzhooks.config.names import NAME
 from vzhooks.errors import SettingsError
 from vzhooks.model import Uplink, family_of
 
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}")
-TAKEN_NAMES = ("none", "main", "block", "auto", "unreachable")
+BY_ADDRESS = "by-address"
+TAKEN_NAMES = ("none", "main", "block", "auto", "unreachable", BY_ADDRESS)
 KERNEL_TABLES = (0, 253, 254, 255)
 Checks = Mapping[str, Callable[[str], Any]]
 
@@ -30,7 +31,7 @@ Checks = Mapping[str, Callable[[str], Any]]
 class Settings:
     """Hold the node's settings; `broken` maps an uplink's name to what is wrong with it.
 
-    inside: None for auto.
+    inside: None for auto; seen: by device, the networks that it had when it was last seen, which no ini says.
     """
 
     unassigned: str = "main"
@@ -41,6 +42,7 @@ class Settings:
     on_error: str = "refuse"
     uplinks: Mapping[str, Uplink] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
+    seen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def declared(self) -> bool:
@@ -110,9 +112,11 @@ class _Ini:
         keys = {**UPLINK, "device": replace(UPLINK["device"], default=name)}
         values, faults = self._values(section, keys, {
             "device": lambda v: _uplink_device(v, reserved), "gateway": lambda v: _gateway(v, "gateway", 4),
-            "gateway6": lambda v: _gateway(v, "gateway6", 6), "backup": lambda v: _backup(v, others), "table": _table})
+            "gateway6": lambda v: _gateway(v, "gateway6", 6), "backup": lambda v: _backup(v, others), "table": _table,
+            "sources": _networks})
         faults += [f for f in self.inside if f.section == section.name]
-        faults = [*self._named(name, section), *sorted(faults, key=_line)] or self._tabled(section, values["table"])
+        faults = [*self._named(name, section), *sorted(faults, key=_line)] or [
+            *self._tabled(section, values["table"]), *self._claimed(section, values["sources"])]
         if faults:
             self.broken.setdefault(name, []).extend(faults)
         else:
@@ -133,6 +137,12 @@ class _Ini:
         reason = f"is the table of [uplink:{owner}] already; choose another number"
         return [fault(self.where, section.entries["table"].line, reason, section.name, "table", str(table))
                 ] if owner else []
+
+    def _claimed(self, section: Section, sources: tuple[str, ...]) -> list[Fault]:
+        """Return an error for each network that another uplink has claimed: one that holds it in part is no other."""
+        owners = {n: u.name for u in self.uplinks.values() for n in u.sources}
+        return [fault(self.where, section.entries["sources"].line, f"is in sources of [uplink:{owners[net]}] already; "
+                      "take it from one of the two", section.name, "sources", net) for net in sources if net in owners]
 
     def _values(self, section: Section, keys: Mapping[str, Key], checks: Checks) -> tuple[dict[str, Any], list[Fault]]:
         """Return a section's checked values, the defaults where it says nothing, and all that is wrong in it."""
@@ -187,7 +197,7 @@ def _one_of(value: str, allowed: tuple[str, ...]) -> str:
 
 def _unassigned(value: str, names: tuple[str, ...]) -> str:
     free = not names and NAME.fullmatch(value) and value not in ("none", "auto", "unreachable")
-    return value if free else _one_of(value, ("main", "block", *names))
+    return value if free else _one_of(value, ("main", "block", BY_ADDRESS, *names))
 
 
 def _device(value: str) -> str:
@@ -223,6 +233,22 @@ def _gateway(value: str, key: str, family: int) -> str:
     if not address or family_of(address) != family or not _usable(address):
         raise _Wrong(f"not a gateway; {_meant(value, ('none', 'auto'))}allowed: {UPLINK[key].allowed}")
     return address
+
+
+def _networks(value: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_network(v) for v in value.replace(",", " ").split()))
+
+
+def _network(value: str) -> str:
+    try:
+        network = ipaddress.ip_interface(value).network
+    except ValueError:
+        network = None
+    if not network or "%" in value or not (_usable(str(network.network_address)) or network.prefixlen == 0):
+        raise _Wrong(f"{value} is not a network; allowed: {UPLINK['sources'].allowed}")
+    if ipaddress.ip_interface(value).ip != network.network_address:
+        raise _Wrong(f"{value} is an address within a network; did you mean {network}?")
+    return str(network)
 
 
 def _usable(address: str) -> bool:

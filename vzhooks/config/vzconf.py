@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vzhooks.config.keys import DEVICE
+from vzhooks.config.names import listed
 from vzhooks.errors import InputError
 
 MAX_BYTES = 1 << 20
@@ -38,9 +39,10 @@ UPLINK_LINE = re.compile(rb"(?<![^\r\n])((?:\xef\xbb\xbf)?[ \t]*(?:export[ \t]+)
 class VeConfig:
     """Hold what concerns us of one VE's config; `notes` are lines to tell the operator.
 
-    addresses: canonical, without prefix length; uplink: "" without one; root, private, name: VE_ROOT,
-    VE_PRIVATE, NAME or ""; bridged: its NICs, as it calls them, that send by a bridge of the node and not
-    by its routes; devices: the node's ends of its own NICs that are routed, as far as named.
+    addresses: canonical, without prefix length; uplink: "" without one, of several the list as Ve has it;
+    root, private, name: VE_ROOT, VE_PRIVATE, NAME or ""; bridged: its NICs, as it calls them, that send by a
+    bridge of the node and not by its routes; devices: the node's ends of its own NICs that are routed, as far
+    as named.
     """
 
     ctid: str
@@ -162,7 +164,7 @@ def _uplink(data: bytes, where: str) -> tuple[str, tuple[str, ...]]:
         note = f"{where}: UPLINK is blank, so the VE counts as unassigned; name an uplink or remove the line"
         return "", (*notes, note)
     # What is no name stays as it is: it resolves to no uplink, so the VE is cut off, not let out by main.
-    return plain(values[-1]), notes
+    return plain(listed(values[-1])), notes
 
 
 def _odd(data: bytes, line: re.Match[bytes], value: str, where: str, last: re.Match[bytes]) -> str:

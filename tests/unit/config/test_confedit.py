@@ -8,6 +8,10 @@ from vzhooks.config.vzconf import parse
 ODD = b'ONBOOT="yes"\n# UPLINK="no"\n\n\xff\xfe junk without equals\nUPLINKS=x\nDESCRIPTION="a\\"b"   \n'
 
 
+def test_several_are_written_with_blanks_between():
+    assert with_uplink(b"UPLINK=a\n", "isp1,isp2") == b'UPLINK="isp1 isp2"\n'
+
+
 @pytest.mark.parametrize(("before", "after"), [
     (ODD, ODD + b'UPLINK="isp2"\n'),
     (ODD[:-1], ODD + b'UPLINK="isp2"\n'),

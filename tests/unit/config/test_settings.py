@@ -18,6 +18,7 @@ device = eth3            ; the NIC
 gateway = 192.168.18.1
 backup = isp2
 table = 1003
+sources = 192.168.18.0/24, fd00:18::/64 10.0.0.7
 [uplink:isp2]
 device = br0
 gateway6 = fe80::1
@@ -32,7 +33,8 @@ def test_every_key_is_read():
     found = parse(WHOLE)
     assert (found.unassigned, found.reserved, found.on_error) == ("block", ("eth0", "eth9"), "warn")
     assert found.uplinks == {
-        "isp1": Uplink("isp1", "eth3", "192.168.18.1", "auto", "isp2", 1003),
+        "isp1": Uplink("isp1", "eth3", "192.168.18.1", "auto", "isp2", 1003,
+                       ("192.168.18.0/24", "fd00:18::/64", "10.0.0.7/32")),
         "isp2": Uplink("isp2", "br0", "auto", "fe80::1"),
     }
     assert found.broken == {} and found.declared
@@ -52,7 +54,7 @@ def test_guests_of_the_node_are_behind_the_devices_named_or_told_by_themselves(v
 @pytest.mark.parametrize("text, parts", [
     ("[node]\ninside = docker0;rm", ["[node] inside = docker0;rm", "not a device's name"]),
     ("[node]\ncolour = red", ["ini:2: [node] colour", "unknown key", "unassigned, reserved, inside, arp"]),
-    ("[node]\nunassigned = maybe\n[uplink:a]", ["[node] unassigned = maybe", "main, block, a"]),
+    ("[node]\nunassigned = maybe\n[uplink:a]", ["[node] unassigned = maybe", "main, block, by-address, a"]),
     ("[node]\non_error = shrug", ["[node] on_error = shrug", "refuse, warn"]),
     ("[node]\narp = on", ["[node] arp = on", "auto, off"]),
     ("[node]\ndatapath = magic", ["[node] datapath = magic", "rule"]),
@@ -89,12 +91,12 @@ def test_an_error_of_the_node_makes_the_ini_unusable(text, parts):
 
 
 @pytest.mark.parametrize("body, parts", [
-    ("devise = eth3", ["ini:7: [uplink:x] devise", "unknown key; did you mean device?", "device, gateway"]),
-    ("Device=eth3\n\n; c\ngatway = 10.0.0.1", ["ini:10: ", "did you mean gateway?"]),
-    ("device = eth3\n  gateway = auto", ["ini:8: [uplink:x] gateway: indented, so it goes on with device of line"]),
-    ("device = eth3\ndevice = eth4", ["ini:8: [uplink:x] device: is in line 7 already"]),
+    ("devise = eth3", ["ini:8: [uplink:x] devise", "unknown key; did you mean device?", "device, gateway"]),
+    ("Device=eth3\n\n; c\ngatway = 10.0.0.1", ["ini:11: ", "did you mean gateway?"]),
+    ("device = eth3\n  gateway = auto", ["ini:9: [uplink:x] gateway: indented, so it goes on with device of line"]),
+    ("device = eth3\ndevice = eth4", ["ini:9: [uplink:x] device: is in line 8 already"]),
     ("reserved = eth0", ["unknown key; it belongs into [node]"]),
-    ("gateway = Auto", ["ini:7: [uplink:x] gateway = Auto", "did you mean auto?"]),
+    ("gateway = Auto", ["ini:8: [uplink:x] gateway = Auto", "did you mean auto?"]),
     ("backup = god", ["[uplink:x] backup = god", "did you mean good?"]),
     ("device = eth3 && reboot", ["[uplink:x] device", "not a device's name"]),
     ("device = waytoolongforanif", ["[uplink:x] device", "15"]),
@@ -109,9 +111,18 @@ def test_an_error_of_the_node_makes_the_ini_unusable(text, parts):
     ("table = 4294967296", ["[uplink:x] table"]),
     ("table = 1003", ["[uplink:x] table = 1003", "[uplink:good]"]),
     ("device = eth0", ["[uplink:x] device = eth0", "reserved"]),
+    ("sources = 10.0.0.0/24 10.0.1.7/24", ["ini:8: [uplink:x] sources", "10.0.1.7/24 is an address within a network; "
+                                           "did you mean 10.0.1.0/24?"]),
+    ("sources = 10.0.0.0/33", ["[uplink:x] sources", "10.0.0.0/33 is not a network", "IPv4 and IPv6 networks"]),
+    ("sources = eth3", ["eth3 is not a network"]),
+    ("sources = fe80::1%eth0", ["is not a network"]),
+    ("sources = 224.0.0.0/8", ["224.0.0.0/8 is not a network"]),
+    ("sources = 10.9.0.0/24\n  fd09::/64", ["ini:8: [uplink:x] sources = fd09::/64: is in sources of [uplink:good] "
+                                            "already; take it from one of the two"]),
 ])
 def test_an_error_in_one_uplink_concerns_that_one_alone(body, parts):
-    found = parse(f"[node]\nreserved = eth0\n[uplink:good]\ndevice = eth3\ntable = 1003\n[uplink:x]\n{body}\n")
+    good = "[uplink:good]\ndevice = eth3\ntable = 1003\nsources = fd09::/64\n"
+    found = parse(f"[node]\nreserved = eth0\n{good}[uplink:x]\n{body}\n")
     assert list(found.uplinks) == ["good"] and list(found.broken) == ["x"]
     assert [p for p in parts if p not in found.broken["x"]] == [] and "\n" not in found.broken["x"]
 
@@ -119,6 +130,16 @@ def test_an_error_in_one_uplink_concerns_that_one_alone(body, parts):
 def test_a_broken_uplink_takes_nothing_from_a_sound_one():
     found = parse("[uplink:x]\ntable = 1003\nbackup = x\n[uplink:y]\ntable = 1003\n")
     assert list(found.broken) == ["x"] and found.uplinks["y"].table == 1003
+
+
+def test_a_network_within_another_s_is_no_error_and_neither_is_all_there_is():
+    found = parse("[uplink:x]\nsources = 10.0.0.0/8 0.0.0.0/0\n[uplink:y]\nsources = 10.1.0.0/16, ::/0\n")
+    assert [u.sources for u in found.uplinks.values()] == [("10.0.0.0/8", "0.0.0.0/0"), ("10.1.0.0/16", "::/0")]
+
+
+@pytest.mark.parametrize("text", ["[node]\nunassigned = by-address", "[node]\nunassigned = by-address\n[uplink:a]"])
+def test_ves_without_uplink_may_go_by_their_addresses(text):
+    assert parse(text).unassigned == "by-address"
 
 
 def test_every_error_is_told_in_the_order_of_the_lines():
@@ -132,6 +153,6 @@ def test_every_error_is_told_in_the_order_of_the_lines():
     assert errors(WHOLE) == ()
 
 
-@pytest.mark.parametrize("name", ["none", "main", "block", "a b", "$(x)", ""])
+@pytest.mark.parametrize("name", ["none", "main", "block", "by-address", "a b", "$(x)", "a,b", ""])
 def test_a_name_that_means_something_else_is_refused(name):
     assert list(parse(f"[uplink:{name}]\ndevice = eth3").broken) == [name]

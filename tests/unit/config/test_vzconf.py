@@ -110,6 +110,17 @@ def test_the_last_uplink_counts():
     assert config('UPLINK="eth3"\nUPLINK="eth4"').uplink == "eth4"
 
 
+@pytest.mark.parametrize("value", ['"isp1 isp2"', '"isp1,isp2"', "isp1 isp2  # both", "' isp1,  isp2,isp1 '",
+                                   '"isp1\tisp2"', "isp1,isp2"])
+def test_several_uplinks_are_a_list_in_their_order(value):
+    assert config(f"UPLINK={value}").uplink == "isp1,isp2"
+
+
+@pytest.mark.parametrize("value", ["isp1 $(x)", "isp1; rm -rf /", ",", "isp1 \xff", "none,"])
+def test_a_list_with_what_is_no_name_is_no_list(value):
+    assert config(f'UPLINK="{value}"').uplink not in ("", "isp1")
+
+
 def test_blank_uplink_is_unassigned_and_told():
     assert config('UPLINK=""').uplink == "" and "blank" in config('UPLINK=" "').notes[0]
 

@@ -75,7 +75,7 @@ def test_every_key_has_its_text_in_the_page():
 
 
 def test_the_keys_are_those_that_settings_hold():
-    assert set(NODE) == {f.name for f in fields(Settings)} - {"uplinks", "broken"}
+    assert set(NODE) == {f.name for f in fields(Settings)} - {"uplinks", "broken", "seen"}
     assert set(UPLINK) == {f.name for f in fields(Uplink)} - {"name"}
     given = "".join(f"{key.name} = {key.default}\n" for key in NODE.values())
     assert settings.parse("[node]\n" + given) == settings.parse("") == Settings()
