@@ -94,9 +94,8 @@ def _print_ops(args: argparse.Namespace, report: Report) -> None:
 def cmd_set(args: argparse.Namespace, event: Event) -> int:
     """Move a VE to another uplink."""
     from vzhooks.run import assign
-    name = "" if args.uplink == "none" else args.uplink
     event.ctid = args.ctid
-    done = assign.assign(Paths(), args.ctid, name, args.save, _watch(args))
+    done = assign.assign(Paths(), args.ctid, assign.meant(args.uplink), args.save, _watch(args))
     event.ctid = done.ctid
     event.done(done.report, "stopped", **{"from": done.former or "none", "to": args.uplink}, saved=done.saved)
     follow.announce_moved(done.report)

@@ -28,16 +28,15 @@ def ask(paths: Paths, given: str, dest: str) -> tuple[list[Answer], tuple[str, .
         raise UsageError(f"{shown(dest)} is no address; give an IPv4 or IPv6 address") from None
     ctid = assign.find(paths, given)
     report = reconcile.run(paths, Request(ctids=frozenset({ctid}), dry_run=True, door=LOOK))
-    way = next((w for w in report.ways if w.ve.ctid == ctid), None)
-    if way is None:
+    if ctid not in report.by_ve:
         raise InputError(f"VE {ctid} does not run, so it sends nothing; start it first")
-    sources = [a for a in way.ve.addresses if family_of(a) == family_of(dst)]
-    if not sources:
+    ways = {a: w for w in report.by_ve[ctid] for a in w.ve.addresses if family_of(a) == family_of(dst)}
+    if not ways:
         raise InputError(f"VE {ctid} has no IPv{family_of(dst)} address, so it sends nothing to {dst}")
     from vzhooks.kernel.asking import answers
-    lookups, _ = answers([(src, dst) for src in sources], (), report.facts)
+    lookups, _ = answers([(src, dst) for src in ways], (), report.facts)
     ours = tuple(i for i in report.found if isinstance(i, Rule) and i.family == family_of(dst))
-    return [explain.explain(lookup, src, to, way, Known(ours, report.facts.theirs, report.tables, report.found,
+    return [explain.explain(lookup, src, to, ways[src], Known(ours, report.facts.theirs, report.tables, report.found,
                                                         _due(report, src)))
             for (src, to), lookup in lookups.items()], report.warnings
 

@@ -114,7 +114,7 @@ def _unknown(paths: Paths, settings: Settings, facts: Facts) -> dict[str, str]:
         for ctid, config in host.read_configs(paths).items():
             if isinstance(config, VeConfig) and config.uplink and facts.nics:
                 try:
-                    uplinks.resolve(config.uplink, settings, facts.nics)
+                    uplinks.resolve_all(config.uplink, settings, facts.nics)
                 except InputError as error:
                     found[ctid] = str(error)
     return found

@@ -183,8 +183,8 @@ def _refuse_while_needed(paths: Paths, force: bool) -> None:
     report = reconcile.run(paths, Request(dry_run=True, door=LEAVE))
     # An address that vzctl was about to give keeps a VE among the ways for a while after its stop.
     over = {c for c, record in notes.load_ves(paths.ves).items() if record.phase == records.STOPPING}
-    running = [w.ve.ctid for w in report.ways if (w.ve.uplink or w.uplink)
-               and (w.ve.ctid not in over or set(report.facts.local).intersection(w.ve.addresses))]
+    running = dict.fromkeys(w.ve.ctid for w in report.ways if (w.ve.uplink or w.uplink)
+                            and (w.ve.ctid not in over or set(report.facts.local).intersection(w.ve.addresses)))
     if running and not force:
         raise HostError(f"VEs with an uplink run ({', '.join(running)}) and would fall to main's routes; "
                         "stop them, or give --force")

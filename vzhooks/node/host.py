@@ -50,6 +50,7 @@ _PATHS = {
     "good_ini": "/var/lib/vzhooks/vzhooks.ini.good",
     "tables": "/var/lib/vzhooks/tables.json",
     "harden": "/var/lib/vzhooks/harden.json",
+    "networks": "/var/lib/vzhooks/networks.json",
     "sysctl_d": "/etc/sysctl.d/90-vzhooks.conf",
     "ves": "/run/vzhooks/ves.json",
     "lock": "/run/vzhooks/lock",

@@ -13,9 +13,11 @@ import re
 import stat
 from collections.abc import Mapping
 from dataclasses import asdict
+from ipaddress import ip_network
 from typing import Any, Callable
 
 from vzhooks.config.keys import DEVICE
+from vzhooks.config.names import listed
 from vzhooks.errors import HostError
 from vzhooks.model import canonical
 from vzhooks.node.files import replace
@@ -46,12 +48,13 @@ def _record(phase: str, since: float, uplink: str, addresses: list[str], overrid
     if phase not in (STARTING, RUNNING, STOPPING):
         raise ValueError(phase)
     later = _expected(**expected) if expected else None
-    return Record(phase, _seconds(since), uplink, _addresses(addresses), override, later, base, tuple(devices), root)
+    return Record(phase, _seconds(since), listed(uplink), _addresses(addresses), override and listed(override), later,
+                  listed(base), tuple(devices), root)
 
 
 def _expected(uplink: str, addresses: list[str], since: float) -> Expected:
     _check_texts([], uplink)
-    return Expected(uplink, _addresses(addresses), _seconds(since))
+    return Expected(listed(uplink), _addresses(addresses), _seconds(since))
 
 
 def _seconds(number: Any) -> float:
@@ -89,6 +92,22 @@ def load_tables(path: str) -> dict[str, int]:
 def save_tables(path: str, tables: Mapping[str, int]) -> None:
     """Replace the table numbers."""
     _save(path, dict(sorted(tables.items())))
+
+
+def load_networks(path: str) -> dict[str, tuple[str, ...]]:
+    """Return the networks that LAN NICs had when they were last seen; raises HostError as `load_ves`."""
+    def check(data: dict) -> dict[str, tuple[str, ...]]:
+        for networks in data.values():
+            _check_texts(networks)
+        if not all(DEVICE.fullmatch(d) and str(ip_network(n)) == n for d, nets in data.items() for n in nets):
+            raise ValueError(data)
+        return {device: tuple(networks) for device, networks in data.items()}
+    return _checked(path, check, "resync")
+
+
+def save_networks(path: str, networks: Mapping[str, tuple[str, ...]]) -> None:
+    """Replace the networks of LAN NICs."""
+    _save(path, dict(sorted(networks.items())))
 
 
 def load_hardening(path: str) -> Hardening:

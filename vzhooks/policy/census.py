@@ -203,6 +203,7 @@ def _expected(after: Mapping[str, Record]) -> tuple[Ve, ...]:
     taken = {a for r in after.values() for a in r.addresses}
     ves = []
     for ctid, expected in sorted((c, r.expected) for c, r in after.items() if r.expected):
-        ves.append(Ve(ctid, tuple(a for a in expected.addresses if a not in taken), expected.uplink or ""))
+        ves.append(Ve(ctid, tuple(a for a in expected.addresses if a not in taken), expected.uplink or "",
+                      after[ctid].devices))
         taken.update(expected.addresses)
     return tuple(ve for ve in ves if ve.addresses)

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Container, Iterable, Iterator, Set
+from collections.abc import Container, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
-from vzhooks.model import Element, Item, Route, Rule, Skeleton, Sysctl, family_of, host_prefix
+from vzhooks.model import Element, Item, Route, Rule, Skeleton, Sysctl, family_of
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.plan import DELETE, Op
 from vzhooks.policy.priorities import FROM_VE, OWN_LAN
@@ -20,12 +20,16 @@ CUT, MAIN = "cut off", "main"
 
 @dataclass(frozen=True)
 class Move:
-    """Tell by what a live VE leaves before a run and after it, and why."""
+    """Tell by what a live VE leaves before a run and after it, and why.
+
+    addresses: those that it is about, where others of the VE go on as they were.
+    """
 
     ctid: str
     before: str
     after: str
     why: str = ""
+    addresses: tuple[str, ...] = ()
 
     @property
     def loses(self) -> bool:
@@ -33,7 +37,8 @@ class Move:
         return self.after == CUT and self.before != CUT
 
     def __str__(self) -> str:
-        return f"VE {self.ctid}: {self.before} -> {self.after}" + (f": {self.why}" if self.why else "")
+        part = f"{', '.join(self.addresses)}: " if self.addresses else ""
+        return f"VE {self.ctid}: {part}{self.before} -> {self.after}" + (f": {self.why}" if self.why else "")
 
 
 def moves(ways: Iterable[Way], found: Set[Item], known: Records, nics: Nics,
@@ -42,14 +47,26 @@ def moves(ways: Iterable[Way], found: Set[Item], known: Records, nics: Nics,
 
     local: the addresses that are routed here. Who goes by a device that is gone has lost his way already.
     """
+    before, by_ve = _found(found), dict[str, list[Way]]()
     for way in ways:
-        record = known.get(way.ve.ctid)
-        lives = record and (record.phase == RUNNING or any(a in local for a in way.ve.addresses))
-        if lives and way.ve.addresses:
-            before, after = _found(way.ve.addresses, found), _wanted(way, nics)
-            before = before if before in (CUT, MAIN) or set(before.split(", ")) & set(nics) else CUT
-            if before != after:
-                yield Move(way.ve.ctid, before, after, way.why if after == CUT else "")
+        by_ve.setdefault(way.ve.ctid, []).append(way)
+    for ctid, mine in by_ve.items():
+        record, addresses = known.get(ctid), [a for w in mine for a in w.ve.addresses]
+        if record and (record.phase == RUNNING or any(a in local for a in addresses)):
+            # What it had not before has moved by nothing, but where nothing is known of it at all.
+            had = [a for a in addresses if a in before or a in record.all] or addresses
+            yield from _of_ve(ctid, mine, {a: before.get(a, MAIN) for a in had}, nics)
+
+
+def _of_ve(ctid: str, ways: Iterable[Way], before: Mapping[str, str], nics: Nics) -> Iterator[Move]:
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for way, address in ((w, a) for w in ways for a in w.ve.addresses if a in before):
+        was, now = before[address], _wanted(way, nics)
+        was = was if was in (CUT, MAIN) or was in nics else CUT
+        if was != now:
+            found.setdefault((was, now, way.why if now == CUT else ""), []).append(address)
+    for (was, now, why), addresses in found.items():
+        yield Move(ctid, was, now, why, tuple(addresses) if len(addresses) < len(before) else ())
 
 
 def _wanted(way: Way, nics: Nics) -> str:
@@ -58,20 +75,14 @@ def _wanted(way: Way, nics: Nics) -> str:
     return CUT if way.state == "blocked" else MAIN
 
 
-def _found(addresses: Iterable[str], found: Set[Item]) -> str:
-    """Return by what addresses leave now: the guard tells, and the rules where there is no guard."""
-    mine = set(addresses)
+def _found(found: Set[Item]) -> dict[str, str]:
+    """Return by what each address leaves now: the guard tells, and the rules where there is no guard."""
     if any(isinstance(i, Skeleton) for i in found):
-        told = [i for i in found if isinstance(i, Element) and i.value[0] in mine]
-        exits = sorted({i.value[1] for i in told if i.set.startswith("exits")})
-        shut = any(i.set.startswith("sources") for i in told)
-        return ", ".join(exits) or (CUT if shut else MAIN)
-    prefixes = {host_prefix(a) for a in mine}
-    rules = [i for i in found if isinstance(i, Rule) and i.priority == FROM_VE and i.src in prefixes]
-    tables = {r.table for r in rules}
-    defaults = {i for i in found if isinstance(i, Route) and i.table in tables and i.dst == "default"}
-    exits = sorted({i.dev for i in defaults if i.dev})
-    return ", ".join(exits) or (CUT if rules else MAIN)
+        held = {i.value[0]: CUT for i in found if isinstance(i, Element) and i.set.startswith("sources")}
+        return {**held, **_exits(found)}
+    defaults = {i.table: i.dev for i in found if isinstance(i, Route) and i.dst == "default" and i.dev}
+    return {i.src.partition("/")[0]: defaults.get(i.table, CUT) for i in found
+            if isinstance(i, Rule) and i.priority == FROM_VE}
 
 
 def moved(found: Set[Item], wanted: Set[Item], ops: Iterable[Op], facts: Facts) -> tuple[tuple[str, str], ...]:

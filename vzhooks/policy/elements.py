@@ -10,7 +10,7 @@ from vzhooks.model import Element, Item, family_of
 from vzhooks.policy import guard
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.roles import INSIDE, VE
-from vzhooks.policy.rules import SHARED, sides
+from vzhooks.policy.rules import SHARED, held_devices, sides
 from vzhooks.policy.uplinks import Way
 
 NOBODY = "0.0.0.0"
@@ -49,13 +49,14 @@ def _devices(ways: list[Way], facts: Facts, settings: Settings) -> Iterator[Elem
 
 
 def _held(ways: Iterable[Way], strict: bool) -> Iterator[Element]:
-    for way in ways:
-        for device in way.ve.devices if way.state == "unassigned" and strict else ():
-            yield Element("strict", (device,))
-        for device in way.ve.devices if way.state != "unassigned" else ():
-            yield Element("held", (device,))
-            if way.uplink:
-                yield Element("ways", (device, way.uplink.device))
+    ways = list(ways)
+    held = held_devices(ways)
+    for device in {d for w in ways for d in w.ve.devices if d not in held} if strict else ():
+        yield Element("strict", (device,))
+    for device, mine in held.items():
+        yield Element("held", (device,))
+        for uplink in (w.uplink for w in mine if w.uplink):
+            yield Element("ways", (device, uplink.device))
 
 
 def _homes(ways: Iterable[Way], facts: Facts) -> Iterator[Element]:

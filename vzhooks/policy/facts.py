@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from vzhooks.config.names import names_in
 from vzhooks.config.settings import Settings
 from vzhooks.model import Gateway, Nic, Route, family_of, host_prefix
 from vzhooks.policy.foreign import Other
@@ -80,7 +81,7 @@ def known_of(settings: Settings, nics: Nics, main: tuple[Route, ...], devices: I
              addresses: Iterable[str], uplinks: Iterable[str]) -> Known:
     """Return what tells devices apart: of vzctl's data devices and addresses, and the names that VEs' UPLINKs use."""
     devs = {u.device for u in settings.uplinks.values()} | set(settings.reserved)
-    wished = () if settings.declared else [*uplinks, settings.unassigned]
+    wished = () if settings.declared else [n for text in (*uplinks, settings.unassigned) for n in names_in(text)]
     return Known(frozenset(devices), frozenset(addresses), frozenset(named(d, nics) for d in devs),
                  frozenset(named(n, nics) for n in wished), settings.inside, main)
 

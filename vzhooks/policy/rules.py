@@ -19,8 +19,7 @@ SHARED = "venet0"
 
 def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, tables: Mapping[str, int]) -> Iterable[Rule]:
     """Return the rules of all VEs."""
-    assigned = [w for w in ways if w.state != "unassigned"]
-    held = {d: w for w in assigned for d in w.ve.devices}
+    assigned, held = [w for w in ways if w.state != "unassigned"], held_devices(ways)
     block = settings.unassigned == "block"
     shut = sides(ways, facts.nics) if block else {SHARED, *held}
     for family in facts.families:
@@ -29,7 +28,7 @@ def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, tables: Mappi
             yield from _to_ves(family, ways, facts)
             for way in assigned:
                 yield from _from_ve(family, way, tables)
-            yield from (_by_device(family, d, w, tables) for d, w in held.items())
+            yield from (_by_device(family, d, ws, tables) for d, ws in held.items())
             yield from (Rule(family, NOWHERE, iif=d, unreachable=True) for d in shut)
         if settings.reserved:
             rest = sides(ways, facts.nics) - set(held)
@@ -40,6 +39,15 @@ def sides(ways: Iterable[Way], nics: Nics) -> frozenset[str]:
     """Return the devices behind which VEs are, also those that vzctl is about to make."""
     return frozenset({SHARED, *(n.name for n in nics.values() if n.role == VE),
                       *(d for w in ways for d in w.ve.devices)})
+
+
+def held_devices(ways: Iterable[Way]) -> dict[str, list[Way]]:
+    """Return VEs' own devices, each with its VE's ways; not of one that main decides about, for an address at least."""
+    found: dict[str, list[Way]] = {}
+    for way in ways:
+        for device in way.ve.devices:
+            found.setdefault(device, []).append(way)
+    return {d: mine for d, mine in found.items() if all(w.state != "unassigned" for w in mine)}
 
 
 def _gates(family: int, assigned: Iterable[Way], devices: Iterable[str]) -> Iterable[Rule]:
@@ -67,8 +75,13 @@ def _from_ve(family: int, way: Way, tables: Mapping[str, int]) -> Iterable[Rule]
         yield Rule(family, FROM_VE, table, src=host_prefix(address), unreachable=not table)
 
 
-def _by_device(family: int, device: str, way: Way, tables: Mapping[str, int]) -> Rule:
-    table = tables[uplink_key(way.uplink.name)] if way.uplink else 0
+def _by_device(family: int, device: str, ways: Iterable[Way], tables: Mapping[str, int]) -> Rule:
+    """Return the rule for what a VE sends from a source that is none of its addresses.
+
+    Of one with several uplinks it goes nowhere: only an address tells which provider would take it.
+    """
+    found = {tables[uplink_key(w.uplink.name)] if w.uplink and w.any_source else 0 for w in ways}
+    table = min(found) if len(found) == 1 else 0
     return Rule(family, FROM_DEVICE, table, iif=device, unreachable=not table)
 
 

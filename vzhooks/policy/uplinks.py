@@ -1,33 +1,52 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tell what a VE's UPLINK means on this node: which device, which gateway, or why none. Pure."""
+"""Tell what a VE's UPLINK means on this node: for each address which device and gateway, or why none. Pure."""
 
 from __future__ import annotations
 
 import difflib
 import ipaddress
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
-from vzhooks.config.settings import NAME, Settings
+from vzhooks.config.names import NAME, names_in
+from vzhooks.config.settings import BY_ADDRESS, Settings
 from vzhooks.config.vzconf import shown
 from vzhooks.errors import InputError
 from vzhooks.model import Gateway, Nic, Problem, Uplink, Ve, family_of
 from vzhooks.policy.roles import Nics, is_lan, named, why_no_uplink
+from vzhooks.policy.sources import first, longest
 
 BLOCK = "unassigned = block"
 
 
 @dataclass(frozen=True)
 class Way:
-    """Tell which way one VE goes: by `device`, or cut off, and why.
+    """Tell which way addresses of one VE go: by `uplink`, or cut off, and why; each of its addresses has one way.
 
-    state: ok, backup, blocked, or unassigned.
+    ve: the VE with just these of its addresses; state: ok, backup, blocked, or unassigned; name: the uplink that they
+    are to have, "" for none, where `uplink` may be its backup; any_source: the VE goes it whatever source it uses,
+    since it can have no other.
     """
 
     ve: Ve
     state: str
     uplink: Uplink | None = None
     why: str = ""
+    name: str = ""
+    any_source: bool = True
+
+
+def resolve_all(text: str, settings: Settings, nics: Nics) -> tuple[Uplink, ...]:
+    """Return the uplinks that an UPLINK names on this node, one or a list, in its order.
+
+    Raises InputError, with the names there are, where one of them cannot be had: then none is.
+    """
+    names = names_in(text)
+    if not all(map(NAME.fullmatch, names or (text,))):
+        has = _listed(available(settings, nics))
+        raise InputError(f"UPLINK={shown(text)} is no uplink's name; this node has {has}")
+    return tuple(dict.fromkeys(resolve(name, settings, nics) for name in names))
 
 
 def resolve(name: str, settings: Settings, nics: Nics) -> Uplink:
@@ -35,9 +54,6 @@ def resolve(name: str, settings: Settings, nics: Nics) -> Uplink:
 
     Raises InputError, with the names there are, where a VE cannot have it.
     """
-    if not NAME.fullmatch(name):
-        has = _listed(available(settings, nics))
-        raise InputError(f"UPLINK={shown(name)} is no uplink's name; this node has {has}")
     if settings.declared:
         if name in settings.broken:
             raise InputError(settings.broken[name])
@@ -66,21 +82,57 @@ def available(settings: Settings, nics: Nics) -> list[str]:
     return [n.name for n in nics.values() if is_lan(n) and n.name not in settings.reserved]
 
 
+def every(settings: Settings, nics: Nics) -> tuple[Uplink, ...]:
+    """Return the uplinks of this node that VEs can have, in the order of the ini."""
+    found = []
+    for name in available(settings, nics):
+        with suppress(InputError):
+            found.append(resolve(name, settings, nics))
+    return tuple(found)
+
+
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(names) or "none yet"
 
 
-def way_of(ve: Ve, settings: Settings, nics: Nics) -> Way:
-    """Return the way a VE should go, with the reason where it is not the one it asked for."""
+def ways_of(ve: Ve, settings: Settings, nics: Nics) -> tuple[Way, ...]:
+    """Return the ways that a VE's addresses should go, with the reason where one is not as asked for.
+
+    One for each uplink that an address goes by, in the order in which they are named; one for a VE without address.
+    """
+    if not ve.uplink and settings.unassigned == "main":
+        return (Way(ve, "unassigned"),)
+    if not ve.uplink and settings.unassigned == "block":
+        return (Way(ve, "blocked", why=BLOCK),)
+    if not ve.uplink and settings.unassigned == BY_ADDRESS:
+        return tuple(_by_address(ve, settings, nics))
     name = ve.uplink or settings.unassigned
-    if name == "main" and not ve.uplink:
-        return Way(ve, "unassigned")
-    if name == "block" and not ve.uplink:
-        return Way(ve, "blocked", why=BLOCK)
     try:
-        uplink = resolve(name, settings, nics)
+        known = resolve_all(name, settings, nics)
     except InputError as error:
-        return Way(ve, "blocked", why=str(error))
+        return (Way(ve, "blocked", why=str(error), name=name),)
+    if len(known) == 1 or not ve.addresses:
+        return (_way(ve, known[0], settings, nics, len(known) == 1),)
+    parts = _parted(ve, [first(a, known, settings, nics) or known[0] for a in ve.addresses])
+    return tuple(_way(replace(ve, addresses=parts[u]), u, settings, nics, False) for u in known if u in parts)
+
+
+def _by_address(ve: Ve, settings: Settings, nics: Nics) -> Iterator[Way]:
+    known = every(settings, nics)
+    parts = _parted(ve, [longest(a, known, settings, nics) for a in ve.addresses])
+    for uplink in (u for u in known if u in parts):
+        yield _way(replace(ve, addresses=parts[uplink]), uplink, settings, nics, False)
+    if None in parts or not parts:
+        yield Way(replace(ve, addresses=parts.get(None, ())), "unassigned")
+
+
+def _parted(ve: Ve, chosen: Sequence[Uplink | None]) -> dict[Uplink | None, tuple[str, ...]]:
+    """Return a VE's addresses by what was chosen for each."""
+    return {u: tuple(a for a, c in zip(ve.addresses, chosen) if c == u) for u in dict.fromkeys(chosen)}
+
+
+def _way(ve: Ve, uplink: Uplink, settings: Settings, nics: Nics, any_source: bool) -> Way:
+    """Return the way by an uplink, or by its backup while it is down."""
     down = why_down(uplink, nics)
     if down and uplink.backup:
         try:
@@ -88,8 +140,8 @@ def way_of(ve: Ve, settings: Settings, nics: Nics) -> Way:
         except InputError:
             backup = uplink
         if not why_down(backup, nics):
-            return Way(ve, "backup", backup, down)
-    return Way(ve, "blocked" if down else "ok", uplink, down)
+            return Way(ve, "backup", backup, down, uplink.name, any_source)
+    return Way(ve, "blocked" if down else "ok", uplink, down, uplink.name, any_source)
 
 
 def why_down(uplink: Uplink, nics: Nics) -> str:
@@ -132,3 +184,9 @@ def said_of_reserved(settings: Settings, nics: Nics) -> list[Problem]:
     """Return a line for each reserved device that there is not: it protects nothing."""
     return [Problem("", f"[node] reserved = {name}: no device of this name is on this node, so it protects nothing; "
                     f"{nearest(name, nics)}") for name in settings.reserved if name not in nics]
+
+
+def said(way: Way, ways: Iterable[Way]) -> str:
+    """Return why a way is not as asked for, with its addresses where others of the VE go other ways."""
+    apart = any(w.ve.ctid == way.ve.ctid and w != way for w in ways)
+    return f"{', '.join(way.ve.addresses)}: {way.why}" if apart and way.why and way.ve.addresses else way.why

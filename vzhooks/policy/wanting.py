@@ -11,8 +11,10 @@ from vzhooks.model import PROTOCOL, Element, Item, Problem, Proxy, Skeleton, Ve,
 from vzhooks.policy import elements, own, routes, rules
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.priorities import BAND, LATE
+from vzhooks.policy.roles import Nics
+from vzhooks.policy.sources import doubled
 from vzhooks.policy.tables import LESS, own_key, uplink_key
-from vzhooks.policy.uplinks import BLOCK, Way, said_of_reserved, way_of
+from vzhooks.policy.uplinks import BLOCK, Way, every, said, said_of_reserved, ways_of
 
 MISPLACED = ("the ip rule for table local does not come first (a VRF set-up moves it), so rules of vzhooks would hide "
              "this node's own addresses; move it back: ip rule add priority 0 lookup local (and with -6)")
@@ -43,7 +45,7 @@ def is_closed(settings: Settings) -> bool:
 
 def table_keys(settings: Settings, facts: Facts, ves: Iterable[Ve]) -> frozenset[str]:
     """Return the keys of all tables that `wanted` may ask for."""
-    ways = [way_of(ve, settings, facts.nics) for ve in ves]
+    ways = [w for ve in ves for w in ways_of(ve, settings, facts.nics)]
     uplinks = {uplink_key(w.uplink.name) for w in ways if w.uplink} | {uplink_key(n) for n in settings.uplinks}
     less = {LESS} if settings.reserved else set()
     return frozenset(uplinks | less | {own_key(n.name) for n in facts.lan})
@@ -69,7 +71,11 @@ def wanted(settings: Settings, facts: Facts, ves: Iterable[Ve], tables: Mapping[
         problems.append(Problem("", MISPLACED, True))
         items = [i for i in items if isinstance(i, (Element, Skeleton))]
     possible = frozenset(i for i in items if getattr(i, "family", 4) in facts.families)
-    return Wanted(possible, tuple(ways), (*said_of_reserved(settings, facts.nics), *problems), remarks)
+    return Wanted(possible, tuple(ways), (*_of_node(settings, facts.nics), *problems), remarks)
+
+
+def _of_node(settings: Settings, nics: Nics) -> list[Problem]:
+    return [*said_of_reserved(settings, nics), *doubled(every(settings, nics), settings, nics)]
 
 
 def nothing(addresses: Mapping[str, tuple[str, ...]]) -> Wanted:
@@ -82,12 +88,16 @@ def _ways(settings: Settings, facts: Facts, ves: Iterable[Ve],
     ways, problems = [], []
     for ve in ves:
         kept, notes = _without_own(ve, facts.own)
-        way = _unless_occupied(way_of(kept, settings, facts.nics), occupied)
-        ways.append(way)
-        refuses = way.state == "blocked" and way.uplink is None and bool(ve.uplink)
+        mine = [_unless_occupied(w, occupied) for w in ways_of(kept, settings, facts.nics)]
+        ways += mine
         problems += notes
-        problems += [Problem(ve.ctid, way.why, refuses)] if way.why and way.why != BLOCK else []
+        problems += [Problem(ve.ctid, said(w, mine), _refuses(w)) for w in mine if w.why and w.why != BLOCK]
     return ways, problems
+
+
+def _refuses(way: Way) -> bool:
+    """Tell whether a VE cannot have what it asks for, however long it waits."""
+    return way.state == "blocked" and way.uplink is None and bool(way.ve.uplink)
 
 
 def _without_own(ve: Ve, own_addresses: Iterable[str]) -> tuple[Ve, list[Problem]]:
@@ -102,7 +112,7 @@ def _without_own(ve: Ve, own_addresses: Iterable[str]) -> tuple[Ve, list[Problem
 def _unless_occupied(way: Way, occupied: Mapping[str, str]) -> Way:
     if way.uplink and uplink_key(way.uplink.name) in occupied:
         why = f"uplink {way.uplink.name}: {occupied[uplink_key(way.uplink.name)]}"
-        return Way(way.ve, "blocked", why=why)
+        return replace(way, state="blocked", uplink=None, why=why)
     return way
 
 

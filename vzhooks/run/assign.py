@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from vzhooks.config.confedit import with_uplink
+from vzhooks.config.names import listed
 from vzhooks.config.vzconf import VeConfig, shown
 from vzhooks.errors import HostError, InputError, UsageError
 from vzhooks.kernel.apply import Watch
@@ -99,8 +100,13 @@ def find(paths: Paths, given: str) -> str:
     return named[0]
 
 
+def meant(text: str) -> str:
+    """Return the uplink that a --uplink means, a list by commas, "" for none."""
+    return "" if text == "none" else listed(text)
+
+
 def check(paths: Paths, given: str, name: str) -> tuple[str, bool]:
-    """Return the id of a VE that may be given the uplink `name`, and whether it runs; change nothing.
+    """Return the id of a VE that may be given the uplink `name`, or the list, and whether it runs; change nothing.
 
     Raises InputError for a VE or an uplink that there is not.
     """
@@ -116,13 +122,13 @@ def _look(paths: Paths, given: str, name: str) -> tuple[VeConfig, bool, str]:
         raise InputError(config.text)
     before = reconcile.run(paths, Request(ctids=frozenset({ctid}), assign={ctid: name}, dry_run=True))
     if name:
-        uplinks.resolve(name, before.settings, before.facts.nics)
+        uplinks.resolve_all(name, before.settings, before.facts.nics)
     runs = any(w.ve.ctid == ctid for w in before.ways)
     return config, runs, before.known[ctid].uplink if runs and ctid in before.known else config.uplink
 
 
 def assign(paths: Paths, given: str, name: str, save: bool, watch: Watch | None = None) -> Assigned:
-    """Give a VE the uplink `name`, "" for none.
+    """Give a VE the uplink `name`, several by a list of them, "" for none.
 
     Raises InputError for a VE or an uplink that there is not, LockBusy, HostError where the config
     cannot be written: nothing is changed then.

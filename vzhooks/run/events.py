@@ -4,24 +4,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from vzhooks.model import Sysctl
 from vzhooks.node import log
+from vzhooks.policy.consequences import MAIN
 from vzhooks.policy.harden import VALUES
 from vzhooks.policy.plan import DELETE
-from vzhooks.policy.uplinks import Way
+from vzhooks.policy.uplinks import Way, said
 from vzhooks.run.reconcile import Report
+from vzhooks.words import joined
 
 CONF = "net/ipv4/conf/"
 
 
 def cut_off(report: Report, ctid: str) -> str:
     """Return the line that says that a VE starts without a way out, and why; "" for one that has one."""
-    way = _way(report, ctid)
-    if way is None or way.state != "blocked":
+    ways = report.by_ve.get(ctid, ())
+    blocked = [said(w, ways) or "nothing says why" for w in ways if w.state == "blocked"]
+    if not blocked:
         return ""
-    why = way.why or "nothing says why"
-    return f"VE {ctid} starts cut off: {why}; mend that, then `vzhooks resync {ctid}`"
+    part = " in part" if len(blocked) < len(ways) else ""
+    return f"VE {ctid} starts cut off{part}: {joined(blocked)}; mend that, then `vzhooks resync {ctid}`"
 
 
 def hardened(report: Report) -> str:
@@ -36,8 +40,17 @@ def hardened(report: Report) -> str:
             "`vzhooks harden --undo` gives back the values found")
 
 
-def _way(report: Report, ctid: str) -> Way | None:
-    return next((w for w in report.ways if w.ve.ctid == ctid), None)
+def _of_ways(ways: Sequence[Way], otherwise: str) -> dict[str, str]:
+    """Return what to put on record of a VE's ways: of several all, in one order; otherwise: the state without any."""
+    states = [w.state for w in ways] or [otherwise]
+    parts = [f"{' '.join(w.ve.addresses)} by {w.uplink.device if w.uplink else MAIN}" for w in ways]
+    return {
+        "uplink": ",".join(w.name for w in ways if w.name),
+        "device": ",".join(w.uplink.device for w in ways if w.uplink),
+        "state": ",".join(states if len(set(states)) > 1 else states[:1]),
+        "why": joined(said(w, ways) for w in ways if w.state == "blocked"),
+        "ways": ", ".join(parts) if len(ways) > 1 else "",
+    }
 
 
 class Event:
@@ -53,13 +66,11 @@ class Event:
 
     def done(self, report: Report, state: str = "", **more: object) -> None:
         """Log what a run did, as a warning where the VE is cut off; state: of the VE, where the run does not say it."""
-        way = _way(report, self.ctid)
-        failed, blocked = len(report.failures), bool(way and way.state == "blocked")
+        ways = report.by_ve.get(self.ctid, ())
+        failed, blocked = len(report.failures), any(w.state == "blocked" for w in ways)
         level = log.WARNING if failed or blocked else log.NOTICE if report.ops else log.INFO
         log.event(level, {
-            "event": self.name, "ve": self.ctid, "uplink": way.ve.uplink if way else "",
-            "device": way.uplink.device if way and way.uplink else "", "state": way.state if way else state,
-            "why": way.why if way and blocked else "",
+            "event": self.name, "ve": self.ctid, **_of_ways(ways, state),
             "changes": len(report.ops), "failed": failed or "", **more, "ms": self.ms})
 
     def counted(self, changes: int) -> None:

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from vzhooks.config.settings import Settings
 from vzhooks.errors import HostError
 from vzhooks.node import files, notes
 from vzhooks.node.host import Paths
-from vzhooks.policy import harden, tables
+from vzhooks.policy import harden, sources, tables
 from vzhooks.policy.harden import Hardening, Outcome
+from vzhooks.policy.roles import Nics
+from vzhooks.policy.uplinks import Way
 
 
 def save_node(paths: Paths, numbers: Mapping[str, int], before: Hardening, hard: Outcome, empty: bool) -> None:
@@ -28,6 +31,13 @@ def save_node(paths: Paths, numbers: Mapping[str, int], before: Hardening, hard:
         _persist(paths.sysctl_d, harden.drop_in(ours))
     elif before.on:
         _persist(paths.sysctl_d, "")
+
+
+def save_networks(paths: Paths, ways: Iterable[Way], settings: Settings, nics: Nics) -> None:
+    """Note down which networks LAN NICs have, where that decides about the way of any VE."""
+    now = sources.remembered(settings, nics)
+    if sources.decide((w.ve for w in ways), settings) and now != settings.seen:
+        notes.save_networks(paths.networks, now)
 
 
 def forget_hardening(paths: Paths, before: Hardening) -> None:

@@ -22,7 +22,7 @@ from vzhooks.kernel.apply import apply
 from vzhooks.model import Item, Problem, Proxy, Rule, Skeleton, Sysctl
 from vzhooks.node import evidence, host, notes
 from vzhooks.node.host import Paths
-from vzhooks.policy import census, compare, consequences, harden, plan, tables, wanting
+from vzhooks.policy import census, compare, consequences, harden, plan, sources, tables, uplinks, wanting
 from vzhooks.policy.consequences import Move
 from vzhooks.policy.evidence import Evidence, may_have_uplink
 from vzhooks.policy.facts import Facts, in_this_node, known_of, settle, without_ipv6
@@ -127,6 +127,7 @@ class _Run:
         self.request.watch.begin(len(report.ops))
         keep.save_node(self.paths, {**self._recorded, **report.tables}, self._before, decided.hard, self.request.empty)
         if not self.request.empty:
+            keep.save_networks(self.paths, report.ways, report.settings, report.facts.nics)
             _save(self.paths, self.known, report.records, self.request)
         return self._carry_out(report, decided.wanted, decided.handed, decided.hard)
 
@@ -189,10 +190,11 @@ class _Run:
         devices = {d for c in ves for d in c.devices} | set(self.request.devices.values())
         addresses = {a for c in configs for a in c.addresses} | {a for r in self.known.values() for a in r.all}
         addresses |= {a for found in listed.values() for a in found}
-        uplinks = {c.uplink for c in ves} | set(self.request.assign.values())
-        known = known_of(self.settings, raw.nics, raw.main, devices, addresses, uplinks)
+        asked = {c.uplink for c in ves} | set(self.request.assign.values())
+        known = known_of(self.settings, raw.nics, raw.main, devices, addresses, asked)
         facts = settle(replace(raw, others=others, shared=not evidence.is_openvz9(self.paths)), known)
-        self.settings = in_this_node(self.settings, facts.nics)
+        seen_before = notes.load_networks(self.paths.networks)
+        self.settings = replace(in_this_node(self.settings, facts.nics), seen=seen_before)
         return _as_ipv6_is(facts), replace(seen, routed=frozenset(facts.local))
 
     def _vzctls(self, facts: Facts) -> frozenset[Proxy]:
@@ -232,7 +234,8 @@ class _Run:
 
     def _harden(self, facts: Facts, count: census.Census) -> tuple[Outcome, dict[str, str]]:
         self._before = before = notes.load_hardening(self.paths.harden)
-        assigned = any(ve.uplink or self.settings.unassigned not in ("main", "block") for ve in count.ves)
+        ways = (w for ve in count.ves for w in uplinks.ways_of(ve, self.settings, facts.nics))
+        assigned = any(w.state != "unassigned" and w.why != uplinks.BLOCK for w in ways)
         current = sysctl.read(harden.read_keys(facts.nics, before))
         auto = assigned and self.settings.arp == "auto" and not facts.misplaced
         return harden.decide(before, self.request.harden, auto, self.request.force, facts.nics, current), current
@@ -267,7 +270,9 @@ class _Run:
         """Return why a careful run changes nothing: what was typed wrong must not cut off who runs."""
         if not self.request.careful or self.request.force:
             return ""
-        broken = list(report.settings.broken.values())
+        every = uplinks.every(report.settings, report.facts.nics)
+        broken = [*report.settings.broken.values(),
+                  *(p.text for p in sources.doubled(every, report.settings, report.facts.nics))]
         losers = [str(m) for m in report.moves if m.loses]
         return "\n".join([*broken, *losers])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from vzhooks.config.settings import Settings
 from vzhooks.kernel.apply import Failure, Watch
@@ -82,3 +83,13 @@ class Report:
     remarks: tuple[str, ...] = ()
     hardened: bool = False
     now: float = 0.0
+
+    @cached_property
+    def by_ve(self) -> Mapping[str, tuple[Way, ...]]:
+        """Return the ways of each VE that lives, but for addresses that it is only about to be given."""
+        found: dict[str, tuple[Way, ...]] = {}
+        for way in self.ways:  # what a VE has comes first
+            record, mine = self.records.get(way.ve.ctid), found.get(way.ve.ctid, ())
+            if not mine or record is None or set(record.addresses).intersection(way.ve.addresses):
+                found[way.ve.ctid] = (*mine, way)
+        return found

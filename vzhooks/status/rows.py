@@ -32,7 +32,7 @@ def exit_code(view: View) -> int:
 
 
 def ves(view: View) -> list[Row]:
-    """Return one row a VE."""
+    """Return one row for each uplink that a VE goes by, one for a VE without any."""
     return [_ve(way, view) for way in ways(view)]
 
 
@@ -43,7 +43,7 @@ def _ve(way: Way, view: View) -> Row:
     bridged = [printable(n) for n in config.bridged] if isinstance(config, VeConfig) else []
     return {
         "ve": ve.ctid, "name": printable(config.name) if isinstance(config, VeConfig) else "",
-        "addresses": list(ve.addresses), "uplink": ve.uplink, "device": uplink.device if uplink else "",
+        "addresses": list(ve.addresses), "uplink": way.name, "device": uplink.device if uplink else "",
         "table": _table(uplink, view), "gateways": _gateways(uplink, view, {family_of(a) for a in ve.addresses}),
         "state": state, "phase": record.phase if record else STOPPED, "since_s": _age(ve.ctid, view),
         "override": record.override if record else None,

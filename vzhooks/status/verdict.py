@@ -94,9 +94,10 @@ def is_only_mounted(way: Way, view: View) -> bool:
     record, config = view.report.records.get(way.ve.ctid), view.report.configs.get(way.ve.ctid)
     if record and record.phase == STARTING and view.report.now - record.since < ROUTE_S:
         return False
-    routed = set(view.report.facts.local).intersection(way.ve.addresses)
+    addresses = {*way.ve.addresses, *(record.addresses if record else ())}
+    routed = addresses.intersection(view.report.facts.local)
     bridged = isinstance(config, VeConfig) and config.bridged
-    return bool(record and record.phase != STOPPING and way.ve.addresses and not routed and not bridged)
+    return bool(record and record.phase != STOPPING and addresses and not routed and not bridged)
 
 
 def _with_gateway(way: Way, view: View) -> tuple[str, str]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vzhooks.config.settings import Settings
 from vzhooks.config.vzconf import VeConfig
 from vzhooks.model import Lookup, Problem, Uplink, Ve, family_of
 from vzhooks.policy.compare import FAR
 from vzhooks.policy.foreign import Other
-from vzhooks.policy.uplinks import Way, gateway_of, way_of
+from vzhooks.policy.uplinks import Way, gateway_of, ways_of
 from vzhooks.run.request import Report
 
 STOPPED = "stopped"
@@ -37,19 +37,17 @@ class View:
 
 
 def ways(view: View) -> list[Way]:
-    """Return the ways of the VEs asked for, all that live for none; a stopped one has that of its config."""
-    live: dict[str, Way] = {}
-    for way in view.report.ways:  # what a VE is about to be given comes after what it has
-        live.setdefault(way.ve.ctid, way)
-    return [live.get(ctid) or _stopped(ctid, view) for ctid in view.ctids] if view.ctids else list(live.values())
+    """Return the ways of the VEs asked for, all that live for none; a stopped one has those of its config."""
+    live = view.report.by_ve
+    return [w for ctid in view.ctids or live for w in live.get(ctid) or _stopped(ctid, view)]
 
 
-def _stopped(ctid: str, view: View) -> Way:
+def _stopped(ctid: str, view: View) -> tuple[Way, ...]:
     config = view.report.configs.get(ctid)
     if not isinstance(config, VeConfig):
-        return Way(Ve(ctid, ()), STOPPED, why=config.text if isinstance(config, Problem) else "")
-    way = way_of(Ve(ctid, config.addresses, config.uplink), view.settings, view.report.facts.nics)
-    return Way(way.ve, STOPPED, way.uplink, way.why)
+        return (Way(Ve(ctid, ()), STOPPED, why=config.text if isinstance(config, Problem) else ""),)
+    found = ways_of(Ve(ctid, config.addresses, config.uplink), view.settings, view.report.facts.nics)
+    return tuple(replace(way, state=STOPPED) for way in found)
 
 
 def hops(uplink: Uplink, view: View) -> dict[int, tuple[str, str]]:

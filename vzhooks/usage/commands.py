@@ -66,7 +66,8 @@ def _everyday(commands: Any) -> None:
     assign = commands.add_parser("set", help="give a VE another uplink, at once and, with --save, for good")
     assign.add_argument("ctid", metavar="CTID", help="a VE's number, UUID or name")
     assign.add_argument("--uplink", required=True, metavar="NAME", type=_uplink,
-                        help="an uplink of this node; none unassigns the VE")
+                        help="an uplink of this node, or several with commas between, of which each address takes the "
+                             "first that has its network; none unassigns the VE")
     assign.add_argument("--save", action="store_true", help="write it into the VE's config as well")
     assign.add_argument("--forget-flows", action="store_true",
                         help="end the VE's tracked connections too, as those behind NAT keep their old way")

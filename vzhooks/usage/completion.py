@@ -23,6 +23,10 @@ KINDS = {"ctid": "ves_and_names", "ctids": "ves_and_names", "uplink": "uplinks",
 """What completes an argument that has no fixed choices, by what it is about; "" for what nobody can know."""
 
 
+MANY = ("uplinks",)
+"""What may be a list, with commas between."""
+
+
 def _kind(argument: Argument) -> str:
     return " ".join(argument.choices) if argument.choices else KINDS[argument.dest]
 
@@ -75,7 +79,7 @@ _vzhooks_list() {
 }
 
 _vzhooks() {
-    local cur=${COMP_WORDS[COMP_CWORD]} command= option= words= flags= place=0 i word quoted
+    local cur=${COMP_WORDS[COMP_CWORD]} command= option= words= flags= before= place=0 i word quoted
     COMPREPLY=()
     [[ $cur == = ]] && cur=
     for ((i = 1; i < COMP_CWORD; i++)); do
@@ -113,8 +117,11 @@ _vzhooks() {
         folders) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
         files) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     esac
+    [[ $words == uplinks && $cur == *,* ]] && before=${cur%,*},
     while IFS= read -r word; do
+        word=$before$word
         printf -v quoted %q "$word"
+        quoted=${quoted//\\,/,}
         [[ $word == "$cur"* || $quoted == "$cur"* ]] && COMPREPLY+=("$quoted")
     done < <(_vzhooks_list "$words")
 }
@@ -128,7 +135,7 @@ def zsh(outline: Outline) -> str:
     lines = ["#compdef vzhooks", "# Made by `vzhooks install` from what `vzhooks --help` is made of.", ""]
     for kind, text in LISTS.items():
         lines += [f"_vzhooks_{kind}() {{", "    local -a found", f"    found=(${{(f)\"$(sh -c '{text}')\"}})",
-                  "    compadd -a found", "}", ""]
+                  *(["    compset -P '*,'"] if kind in MANY else []), "    compadd -a found", "}", ""]
     lines += ["_vzhooks() {", "    local state line", "    local -a commands", "    commands=("]
     lines += [f"        {_quoted(c.name + ':' + c.help)}" for c in outline.commands]
     top = " ".join(_zsh_option(a) for a in _options(outline.top))
@@ -186,7 +193,8 @@ def _fish(when: str, argument: Argument) -> str:
     if argument.metavar and argument.flags:
         words.append("-r -F" if kind in ("folders", "files") else "-x")
     if kind and kind not in ("folders", "files"):
-        words.append(f"-a {_quoted(kind)}" if argument.choices else f"-a '(__vzhooks_{kind})'")
+        lister = f"__fish_complete_list , __vzhooks_{kind}" if kind in MANY else f"__vzhooks_{kind}"
+        words.append(f"-a {_quoted(kind)}" if argument.choices else f"-a '({lister})'")
     return " ".join([*words, *([f"-d {_quoted(argument.help)}"] if argument.flags else [])])
 
 

@@ -56,7 +56,7 @@ class _Job:
 
     def __init__(self, real: str, asked: Asked) -> None:
         self.paths, self.real, self.asked = Paths(), real, asked
-        self.name = "" if asked.uplink == "none" else asked.uplink
+        self.name = assign.meant(asked.uplink)
         self.event = Event("set", asked.ve)
         self.ctid, runs = assign.check(self.paths, asked.ve, self.name)
         self.coming = addresses_in(asked.adds) if runs else ()
@@ -81,7 +81,7 @@ class _Job:
             return assign.assign(self.paths, self.ctid, self.name, self.asked.save)
         except VzhooksError as error:
             if not self.asked.alone:
-                left = f"vzhooks set {self.ctid} --uplink {self.asked.uplink}{' --save' * self.asked.save}"
+                left = f"vzhooks set {self.ctid} --uplink {self.name or 'none'}{' --save' * self.asked.save}"
                 _say(f"VE {self.ctid}: vzctl did its part; `{left}` does what is left")
             if isinstance(error, InputError):
                 raise HostError(str(error)) from None  # not of the words typed: those were found sound

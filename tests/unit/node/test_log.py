@@ -37,7 +37,7 @@ def journal(monkeypatch, tmp_path):
 
 
 def test_an_event_says_what_which_by_what_and_how_long(lines):
-    way = Way(Ve("101", (), "isp1"), "ok")
+    way = Way(Ve("101", (), "isp1"), "ok", name="isp1")
     Event("mount", "101").done(Report((Op(ADD, Rule(4, 1010)),), (way,)))
     Event("umount", "101").done(Report(), "gone")
     Event("set", "web one").failed('no such VE "\x1b[31m\nred"')

@@ -14,7 +14,7 @@ from vzhooks.policy.foreign import Other
 from vzhooks.policy.plan import ADD, DELETE, Op
 from vzhooks.policy.priorities import FROM_VE, OWN_LAN
 from vzhooks.policy.records import RUNNING, STARTING, Record
-from vzhooks.policy.uplinks import Way, way_of
+from vzhooks.policy.uplinks import Way, ways_of
 from vzhooks.run.request import Report
 from vzhooks.status import rows, table
 from vzhooks.status.view import FAR, View, places, questions
@@ -31,7 +31,7 @@ VE101 = Ve("101", ("192.168.18.101", "fd00:18::101"), "isp1")
 
 
 def view(*ves, ctids=(), ops=(), reachable=None, lookups=None, others=(), facts=FACTS, settings=SETTINGS, **more):
-    ways = tuple(way_of(ve, settings, facts.nics) for ve in ves)
+    ways = tuple(w for ve in ves for w in ways_of(ve, settings, facts.nics))
     configs = {ve.ctid: VeConfig(ve.ctid, ve.addresses, ve.uplink, name=f"name of {ve.ctid}") for ve in ves}
     report = Report(ops, ways, tables={"uplink:isp1": 1003}, facts=facts, **{"configs": configs, "now": 1000.0, **more})
     return View(report, settings, ctids, reachable or {}, lookups or {}, others)

@@ -73,6 +73,8 @@ def asked(node, *words):
     (["vzhooks", "set", "101", "--uplink", ""], ["eth0", "eth3", "none"]),
     (["vzhooks", "set", "101", "--uplink", "=", "e"], ["eth0", "eth3"]),
     (["vzhooks", "set", "101", "--uplink", "="], ["eth0", "eth3", "none"]),
+    (["vzhooks", "set", "101", "--uplink", "eth3,e"], ["eth3,eth0", "eth3,eth3"]),
+    (["vzhooks", "set", "101", "--uplink", "eth3,"], ["eth3,eth0", "eth3,eth3", "eth3,none"]),
     (["vzhooks", "install", "--destdir", "et"], ["etc"]),
     (["vzhooks", "hook", "p"], ["postumount"]),
     (["vzhooks", "nonsense", ""], []),
@@ -147,7 +149,7 @@ def test_every_argument_is_known_by_what_completes_it():
 
 @pytest.mark.parametrize(("line", "offered"), [
     ("vzhooks un", "uninstall"), ("vzhooks set we", "web one"), ("vzhooks set 101 --uplink e", "eth3"),
-    ("vzhooks set 101 --upl", "--uplink"),
+    ("vzhooks set 101 --upl", "--uplink"), ("vzhooks set 101 --uplink eth0,e", "eth0,eth3"),
 ])
 @pytest.mark.skipif(not shutil.which("fish"), reason="no fish here; test_every_shell_can_read_it stands in")
 def test_fish_offers(node, line, offered):

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tell which uplink is for which address: by its `sources`, else by the networks of its device. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from vzhooks.config.names import names_in
+from vzhooks.config.settings import BY_ADDRESS, Settings
+from vzhooks.model import Problem, Uplink, Ve, family_of
+from vzhooks.policy.roles import Nics, is_lan
+
+MOST = 32
+"""So many networks of a device are remembered: a provider that gives new ones each day must not fill the note."""
+
+_network = lru_cache(maxsize=1024)(ipaddress.ip_network)
+
+
+def networks(uplink: Uplink, settings: Settings, nics: Nics) -> tuple[str, ...]:
+    """Return the networks whose addresses go by an uplink.
+
+    Of its device also those that it had when it was last seen: while it is down or away it has lost its IPv6
+    addresses, or all, and for that no address may go by another uplink. Once it has some again, what is another's
+    now counts no more.
+    """
+    return tuple(net for net, _ in _claims(uplink, settings, nics))
+
+
+def _claims(uplink: Uplink, settings: Settings, nics: Nics) -> Iterator[tuple[str, bool]]:
+    """Return an uplink's networks, and whether the ini names each."""
+    for family in (4, 6):
+        named = [n for n in uplink.sources if family_of(n) == family]
+        found = named or _of_device(uplink.device, family, settings, nics)
+        yield from ((net, bool(named)) for net in found)
+
+
+def _of_device(device: str, family: int, settings: Settings, nics: Nics) -> list[str]:
+    now = [n for n in nics[device].networks if family_of(n) == family] if device in nics else []
+    before = [n for n in settings.seen.get(device, ()) if family_of(n) == family and n not in now]
+    elsewhere = {n for nic in nics.values() if nic.name != device for n in nic.networks} if now and before else set()
+    return now + [n for n in before if n not in elsewhere]
+
+
+def first(address: str, uplinks: Iterable[Uplink], settings: Settings, nics: Nics) -> Uplink | None:
+    """Return the first of some uplinks that has a network which holds an address."""
+    return next((u for u in uplinks if _held(address, u, settings, nics)), None)
+
+
+def longest(address: str, uplinks: Iterable[Uplink], settings: Settings, nics: Nics) -> Uplink | None:
+    """Return the uplink with the longest network that holds an address; of equal ones that which the ini names."""
+    found = {u: held for u in uplinks if (held := _held(address, u, settings, nics))}
+    return max(found, key=found.__getitem__, default=None)
+
+
+def _held(address: str, uplink: Uplink, settings: Settings, nics: Nics) -> tuple[int, bool] | None:
+    ip = ipaddress.ip_address(address)
+    holding = ((_network(net).prefixlen, named) for net, named in _claims(uplink, settings, nics)
+               if family_of(net) == ip.version and ip in _network(net))
+    return max(holding, default=None)
+
+
+def doubled(uplinks: Iterable[Uplink], settings: Settings, nics: Nics) -> list[Problem]:
+    """Return a line for each network that several uplinks have, where that alone decides."""
+    claims: dict[str, dict[str, bool]] = {}
+    for uplink in uplinks if settings.unassigned == BY_ADDRESS else ():
+        for net, named in _claims(uplink, settings, nics):
+            claims.setdefault(net, {})[uplink.name] = named
+    return [Problem("", f"[node] unassigned = by-address: the uplinks {' and '.join(names)} both claim {net}, so "
+                    f"{next(iter(names))} has its addresses; name it in sources = of the one that is meant")
+            for net, names in claims.items() if len(names) > 1 and sum(names.values()) != 1]
+
+
+def decide(ves: Iterable[Ve], settings: Settings) -> bool:
+    """Tell whether addresses decide about the way of any VE."""
+    return settings.unassigned == BY_ADDRESS or any(len(names_in(ve.uplink)) > 1 for ve in ves)
+
+
+def remembered(settings: Settings, nics: Nics) -> dict[str, tuple[str, ...]]:
+    """Return the networks of each LAN NIC, the present ones and before them those of former runs."""
+    now = {n.name: n.networks for n in nics.values() if is_lan(n) and n.networks}
+    return {**settings.seen, **{d: tuple(dict.fromkeys((*nets, *settings.seen.get(d, ()))))[:MOST]
+                                for d, nets in now.items()}}
