@@ -37,6 +37,10 @@ GATEWAY = "192.168.18.1"
 GATEWAY6 = "fd00:18::1"
 BEYOND = "203.0.113.9"  # a host behind the gateway
 BEYOND6 = "2001:db8:113::9"
+# The network of another provider, once it is made: its host, its gateway, and eth4's addresses there.
+CLIENT_B, CLIENT_B6 = "192.168.20.129", "fd00:20::129"
+GATEWAY_B, GATEWAY_B6 = "192.168.20.1", "fd00:20::1"
+ETH4_B = ("192.168.20.12/24", "fd00:20::12/64")
 VENET_TABLE = 100
 AnyVE = Union[VE, VE9, BridgedVE]
 
@@ -147,6 +151,21 @@ class ExampleNode:
             self._plug(ipr, self.lan.index("lan0"), self.hn, nic, mac)
         self.link(nic, up=True)
 
+    def second_network(self) -> Box:
+        """Plug eth4 into a network of its own, with another gateway to the same world; return that gateway's box."""
+        gateway = furnish(self.box("client-b"), forwarding=True)
+        with self.lan.ipr() as ipr:
+            _bridge(ipr, "lan1")
+            bridge = self.lan.index("lan1")
+            set_link(ipr, bridge, True)
+            self._plug(ipr, bridge, gateway, "eth0", CLIENT_MAC)
+            ipr.link("set", index=self.lan.index(f"{self.hn.name}-eth4"), master=bridge)
+        _configure_gateway(gateway, (CLIENT_B, GATEWAY_B), (CLIENT_B6, GATEWAY_B6))
+        for before, now in zip(self.nics["eth4"][1:], ETH4_B):
+            self.del_address("eth4", before)
+            self.add_address("eth4", now)
+        return gateway
+
     # -- building ---------------------------------------------------------------------------
 
     def _build(self) -> None:
@@ -168,11 +187,11 @@ class ExampleNode:
         for where in ("all", "default"):
             self.lan.sysctl(f"net/ipv6/conf/{where}/disable_ipv6", 1)
         with self.lan.ipr() as ipr:
-            ipr.link("add", ifname="lan0", kind="bridge", br_stp_state=0, br_mcast_snooping=0, br_forward_delay=0)
+            _bridge(ipr, "lan0")
             bridge = self.lan.index("lan0")
             set_link(ipr, bridge, True)
             self._plug(ipr, bridge, self.client, "eth0", CLIENT_MAC)
-        self._configure_client()
+        _configure_gateway(self.client, (CLIENT, GATEWAY), (CLIENT6, GATEWAY6))
 
     def _keep(self, box: Box) -> Box:
         self.boxes.append(box)
@@ -213,15 +232,6 @@ class ExampleNode:
             change_route(ipr, "add", "0.0.0.0/0", oif=eth0, gateway=GATEWAY)
             change_route(ipr, "add", "::/0", oif=eth0, gateway=GATEWAY6)
 
-    def _configure_client(self) -> None:
-        eth0 = self.client.index("eth0")
-        with self.client.ipr() as ipr:
-            set_link(ipr, eth0, True)
-            for cidr in (f"{CLIENT}/24", f"{GATEWAY}/24", f"{CLIENT6}/64", f"{GATEWAY6}/64"):
-                change_address(ipr, "add", eth0, cidr)
-            for cidr in (f"{BEYOND}/32", f"{BEYOND6}/128"):
-                change_address(ipr, "add", 1, cidr)
-
     def _configure_venet(self) -> None:
         """Send what comes from VEs to the HN, always, and what comes from the HN to a VE, or nowhere."""
         self.venet = furnish(self.box("venet"), forwarding=True)
@@ -238,3 +248,18 @@ class ExampleNode:
                 ipr.rule("add", family=family, priority=200, table=VENET_TABLE)
                 change_route(ipr, "add", everything, oif=hn, table=VENET_TABLE)
                 change_route(ipr, "add", everything, type="blackhole", family=family)
+
+
+def _bridge(ipr: IPRoute, name: str) -> None:
+    ipr.link("add", ifname=name, kind="bridge", br_stp_state=0, br_mcast_snooping=0, br_forward_delay=0)
+
+
+def _configure_gateway(box: Box, addresses: Sequence[str], addresses6: Sequence[str]) -> None:
+    """Give a box its addresses on a LAN, and those of a host that is beyond it."""
+    eth0 = box.index("eth0")
+    with box.ipr() as ipr:
+        set_link(ipr, eth0, True)
+        for cidr in (*(f"{a}/24" for a in addresses), *(f"{a}/64" for a in addresses6)):
+            change_address(ipr, "add", eth0, cidr)
+        for cidr in (f"{BEYOND}/32", f"{BEYOND6}/128"):
+            change_address(ipr, "add", 1, cidr)
