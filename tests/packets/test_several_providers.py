@@ -59,7 +59,7 @@ def leaks_nothing(site):
 
 
 def arrives(site):
-    """Assert that each provider's network reaches its address by its NIC alone, and gets no answer about the other's."""
+    """Assert that each provider's network reaches its address by its NIC alone, and hears nothing of the other's."""
     for (mine, others), box, nic in (((ISP1, ISP2), site.node.client, "eth3"), ((ISP2, ISP1), site.second, "eth4")):
         flush_neighbours(box)
         with Tap(site.node.hn, *NICS) as tap:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from vzhooks.doctor.findings import ERROR, WARNING, Exam, Finding, step_of
 from vzhooks.model import Nic, Problem, Uplink, family_of
-from vzhooks.policy import gateways
+from vzhooks.policy import gateways, sources
 from vzhooks.policy.foreign import mend
-from vzhooks.policy.uplinks import gateway_of, holds
+from vzhooks.policy.uplinks import every, gateway_of, holds
 from vzhooks.status import verdict
 from vzhooks.status.view import FAR
 
@@ -89,12 +89,43 @@ def doubtful_gateways(exam: Exam) -> Iterator[Finding]:
                       doubt.text, f"{doubt.step}, then `vzhooks resync`")
 
 
+def unfit(exam: Exam) -> Iterator[Finding]:
+    """Addresses that no network of their uplink holds: a provider drops what it did not give."""
+    found: dict[tuple[str, str, Uplink, Uplink | None], list[str]] = {}
+    for way, address in exam.assigned:
+        fit = _fit(address, exam)
+        if way.uplink and way.state != "backup" and _is_unfit(address, way.uplink, exam) and (
+                fit or not _is_private(address)):
+            found.setdefault((way.ve.ctid, way.ve.uplink, way.uplink, fit), []).append(address)
+    for (ctid, named, uplink, fit), addresses in found.items():
+        nets = ", ".join(sources.networks(uplink, exam.settings, exam.facts.nics))
+        more = ",".join(filter(None, (named, fit.name if fit else "")))
+        fix = f"`vzhooks set {ctid} --uplink {more} --save`" if fit else (
+            f"correct it, or name its network in sources = of [uplink:{uplink.name}] where it is routed here")
+        yield Finding("address", WARNING, f"VE {ctid}", f"{_some(addresses)}: in no network of the uplink "
+                      f"{uplink.name} ({nets}), whose provider will most likely drop it"
+                      + (f"; {fit.name} would fit" if fit else ""), fix)
+
+
+def _fit(address: str, exam: Exam) -> Uplink | None:
+    nics = exam.facts.nics
+    return sources.longest(address, every(exam.settings, nics), exam.settings, nics)
+
+
+def _is_unfit(address: str, uplink: Uplink, exam: Exam) -> bool:
+    """Tell whether an uplink has networks of an address's family, none holds it, and nobody changes it."""
+    nets = sources.networks(uplink, exam.settings, exam.facts.nics)
+    held = sources.first(address, (uplink,), exam.settings, exam.facts.nics)
+    return not held and any(family_of(n) == family_of(address) for n in nets) and not any(
+        rule.covers(address, uplink.device) for rule in exam.nat)
+
+
 def private_addresses(exam: Exam) -> Iterator[Finding]:
     """Private addresses of VEs that leave by a NIC whose networks do not hold them, and that nobody translates."""
     far: dict[str, list[str]] = {}
     for way, address in exam.assigned:
         nic = exam.facts.nics.get(way.uplink.device) if way.uplink else None
-        if nic and way.uplink and _is_far_from_home(address, nic, way.uplink, exam):
+        if nic and way.uplink and _is_far_from_home(address, nic, way.uplink, exam) and not _fit(address, exam):
             far.setdefault(nic.name, []).append(f"{address} of VE {way.ve.ctid}")
     for name, addresses in far.items():
         nets = ", ".join(exam.facts.nics[name].networks)
@@ -134,4 +165,5 @@ def tunnels(exam: Exam) -> Iterator[Finding]:
                           f"`vzhooks set {way.ve.ctid} --uplink NAME --save`, unless that is meant")
 
 
-CHECKS = (configuration, problems, ways, silent_gateways, doubtful_gateways, private_addresses, tunnels)
+CHECKS = (configuration, problems, ways, silent_gateways, doubtful_gateways, unfit, private_addresses,
+          tunnels)

@@ -72,6 +72,12 @@ def doubled(uplinks: Iterable[Uplink], settings: Settings, nics: Nics) -> list[P
             for net, names in claims.items() if len(names) > 1 and sum(names.values()) != 1]
 
 
+def vanished(settings: Settings, nics: Nics) -> list[str]:
+    """Return the devices that are away with all their networks: a NIC that only has another name now is not."""
+    here = {net for nic in nics.values() for net in nic.networks}
+    return [d for d, nets in settings.seen.items() if d not in nics and not here.intersection(nets)]
+
+
 def decide(ves: Iterable[Ve], settings: Settings) -> bool:
     """Tell whether addresses decide about the way of any VE."""
     return settings.unassigned == BY_ADDRESS or any(len(names_in(ve.uplink)) > 1 for ve in ves)

@@ -15,7 +15,7 @@ from vzhooks.config.vzconf import shown
 from vzhooks.errors import InputError
 from vzhooks.model import Gateway, Nic, Problem, Uplink, Ve, family_of
 from vzhooks.policy.roles import Nics, is_lan, named, why_no_uplink
-from vzhooks.policy.sources import first, longest
+from vzhooks.policy.sources import first, longest, vanished
 
 BLOCK = "unassigned = block"
 
@@ -83,12 +83,13 @@ def available(settings: Settings, nics: Nics) -> list[str]:
 
 
 def every(settings: Settings, nics: Nics) -> tuple[Uplink, ...]:
-    """Return the uplinks of this node that VEs can have, in the order of the ini."""
+    """Return the uplinks of this node that VEs can have, in the order of the ini, be their devices there or not."""
     found = []
     for name in available(settings, nics):
         with suppress(InputError):
             found.append(resolve(name, settings, nics))
-    return tuple(found)
+    gone = [] if settings.declared else [d for d in vanished(settings, nics) if d not in settings.reserved]
+    return (*found, *(Uplink(device, device) for device in gone))
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.example import ETH0, facts, nic
+from tests.unit.example import ETH0, ETH3, facts, nic
 from vzhooks.config.settings import Settings, parse
 from vzhooks.doctor import rule_checks, ve_checks
 from vzhooks.doctor.findings import Exam, step_of
@@ -10,7 +10,7 @@ from vzhooks.model import Lookup, Problem, Uplink, Ve
 from vzhooks.policy import gateways
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.priorities import BAND
-from vzhooks.policy.uplinks import Way
+from vzhooks.policy.uplinks import Way, ways_of
 from vzhooks.run.request import Report
 from vzhooks.status.view import FAR
 
@@ -22,6 +22,29 @@ ASSIGNED = Exam(Report(ways=(Way(VE101, "ok", ISP), Way(VE105, "unassigned"))), 
 
 def with_others(*others):
     return Exam(ASSIGNED.report, facts=ASSIGNED.facts, others=others)
+
+
+ETH5 = nic("eth5", 9, "203.0.113.12/24", "2001:db8:113::12/64")
+UNFIT = "[uplink:isp1]\ndevice = eth3\n[uplink:isp2]\ndevice = eth5\n"
+
+
+@pytest.mark.parametrize("ve, ini, subject, fix", [
+    (Ve("101", ("192.168.18.101",), "isp1"), UNFIT, None, ""),
+    (Ve("101", ("192.168.18.101", "203.0.113.101"), "isp1,isp2"), UNFIT, None, ""),
+    (Ve("101", ("203.0.113.101",), "isp1"), UNFIT, "VE 101", "`vzhooks set 101 --uplink isp1,isp2 --save`"),
+    (Ve("101", ("192.168.18.101",), "isp2"), UNFIT, "VE 101", "`vzhooks set 101 --uplink isp2,isp1 --save`"),
+    (Ve("101", ("198.51.100.7",), "isp2,isp1"), UNFIT, "VE 101", "in sources = of [uplink:isp2]"),
+    (Ve("101", ("198.51.100.7",), "isp2"), UNFIT + "sources = 198.51.100.0/24\n", None, ""),
+    (Ve("101", ("2001:db8:99::7",), "isp1"), UNFIT, None, ""),  # it is not known what eth3 has of IPv6
+    (Ve("101", ("10.9.0.7",), "isp2"), UNFIT, None, ""),  # private_addresses tells that
+    (Ve("101", ("203.0.113.101",)), f"[node]\nunassigned = isp1\n{UNFIT}", "VE 101", "`vzhooks set 101 --uplink isp2 "),
+    (Ve("101", ("198.51.100.7",)), f"[node]\nunassigned = by-address\n{UNFIT}", None, ""),
+])
+def test_an_address_that_no_network_of_its_uplink_holds_is_found(ve, ini, subject, fix):
+    settings, known = parse(ini), facts(ETH3, ETH5)
+    exam = Exam(Report(ways=ways_of(ve, settings, known.nics)), settings, known)
+    found = list(ve_checks.unfit(exam))
+    assert [f.subject for f in found] == [subject] * bool(subject) and all(fix in f.fix for f in found)
 
 
 @pytest.mark.parametrize("dev, found", [("wg0", ["VE 105"]), ("eth0", []), ("gone", [])])

@@ -11,7 +11,7 @@ from vzhooks.policy.harden import Hardening
 from vzhooks.policy.records import RUNNING, Expected, Record
 
 VES = {"101": Record("running", 5.5, "isp1", ("192.168.18.101", "fd00::1")), "6d1b-uuid": Record("stopping", 7.0)}
-LOADERS = (notes.load_ves, notes.load_tables, notes.load_hardening)
+LOADERS = (notes.load_ves, notes.load_tables, notes.load_networks, notes.load_hardening)
 
 
 def test_what_is_saved_is_loaded(tmp_path):
@@ -19,6 +19,28 @@ def test_what_is_saved_is_loaded(tmp_path):
     notes.save_ves(path, VES)
     assert notes.load_ves(path) == VES
     assert os.stat(path).st_mode & 0o777 == 0o600 and os.stat(os.path.dirname(path)).st_mode & 0o777 == 0o700
+
+
+def test_networks_are_kept_and_nothing_else_is_taken_for_one(tmp_path):
+    path = tmp_path / "networks.json"
+    notes.save_networks(str(path), {"eth4": ("192.168.20.0/24", "fd00:20::/64"), "eth3": ()})
+    assert notes.load_networks(str(path)) == {"eth4": ("192.168.20.0/24", "fd00:20::/64"), "eth3": ()}
+    for text in ('{"eth4": ["192.168.20.7/24"]}', '{"eth4": ["x"]}', '{"a b": ["10.0.0.0/8"]}',
+                 '{"eth4": "10.0.0.0/8"}'):
+        path.write_text(text)
+        with pytest.raises(HostError, match="networks.json: not as vzhooks writes it"):
+            notes.load_networks(str(path))
+
+
+def test_a_note_of_the_version_before_is_read(tmp_path):
+    """That one took a list for a name of its own, and wrote it down as the config had it."""
+    path = tmp_path / "ves.json"
+    path.write_text('{"101": {"phase": "running", "since": 5.5, "uplink": "isp1 isp2", "addresses": ["10.0.0.1"],'
+                    ' "override": "isp1", "expected": {"uplink": "isp1", "addresses": ["10.0.0.2"], "since": 6.0},'
+                    ' "base": "isp1 isp2", "devices": [], "root": "/vz/root/101"}}')
+    assert notes.load_ves(str(path)) == {"101": Record(
+        "running", 5.5, "isp1,isp2", ("10.0.0.1",), "isp1", Expected("isp1", ("10.0.0.2",), 6.0), "isp1,isp2",
+        root="/vz/root/101")}
 
 
 @pytest.mark.parametrize("load", LOADERS)
