@@ -10,6 +10,7 @@ from tests.lab.node import BEYOND, BEYOND6, CLIENT, CLIENT6, CLIENT_B, CLIENT_B6
 from tests.lab.tap import Tap
 from tests.lab.wire import flush_neighbours, ping, send_udp, who_have
 from tests.site import NICS, OWN6, fits, is_carried, pair
+from tests.wrapped import Wrapped
 
 ISP1, ISP2 = pair("101"), ("192.168.20.101", "fd00:20::101")
 NEAR = {"eth3": (CLIENT, CLIENT6), "eth4": (CLIENT_B, CLIENT_B6)}
@@ -71,6 +72,17 @@ def arrives(site):
         assert who_have(box, "eth0", asked) == {**{a: [MACS[nic]] for a in mine}, **{a: [] for a in others}}
 
 
+def near(site):
+    """Assert that VE, node and a VE of the other provider reach each other by each address."""
+    site.ve("102", "192.168.20.102", "fd00:20::102", uplink="isp2")
+    ve, other = site.node.ve("101").box, site.node.ve("102").box
+    own = ("192.168.18.10", "192.168.20.12", "fd00:18::10", "fd00:20::12")
+    for address in WAYS:
+        for to in (*own, "192.168.20.102", "fd00:20::102"):
+            assert not fits(address, to) or ping(ve, to, src=address), (address, to)
+        assert ping(site.node.hn, address) and ping(other, address), address
+
+
 def forget(site):
     for box in (site.node.client, site.second, site.node.ve("101").box):
         flush_neighbours(box)
@@ -96,6 +108,7 @@ def test_each_address_has_its_own_nic_whatever_is_lost(every):
     started(every)
     leaves(every)
     arrives(every)
+    near(every)
     every.flush("nft")
     leaves(every)
     resync(every)
@@ -168,7 +181,10 @@ def test_a_stop_and_a_start_leave_nothing_and_bring_all_back(site):
 
 def test_set_moves_addresses_of_a_running_ve_and_back(site):
     started(site, uplink="isp1")
-    said = site.vzhooks("set", "101", "--uplink", "isp1,isp2").stderr
+    with Tap(site.node.hn, *NICS) as tap:
+        said = site.vzhooks("set", "101", "--uplink", "isp1,isp2").stderr
+        told = {(f.nic, f.src) for f in tap.find(outgoing=True) if f.src in WAYS and not is_carried(f)}
+    assert told == {("eth4", address) for address in ISP2}
     assert "VE 101: uplink isp1,isp2, " in said and "not saved" in said
     forget(site)
     leaves(site)
@@ -257,3 +273,45 @@ def test_two_uplinks_of_one_network_cannot_be_told_apart(site):
     said = site.vzhooks("resync", rc=1).stderr
     assert "the uplinks isp1 and isp2 both claim 192.168.18.0/24" in said and "nothing was changed" in said
     site.leaves_by("101", "eth3")
+
+
+def test_an_address_given_to_a_running_ve_has_the_way_of_its_network(site):
+    """From its first packet on where a script runs for it, as on OpenVZ 9, or the wrapper of vzctl is told."""
+    added, late = ("192.168.20.177", "fd00:20::177"), "192.168.20.178"
+    started(site)
+    with site.only_by("eth4", src=added):
+        for address in added:
+            if site.node.generation == 9:
+                assert site.vzctl.ipadd("101", address, save=True, inside_first=True).rc == 0
+            else:
+                site.vzctl.ipadd("101", address, save=True)
+                site.vzhooks("resync")
+            site.leaves_by("101", "eth4", tuple(d for d in FAR if fits(address, d)), src=address)
+    wrapped = Wrapped(site)
+    words = ("set", "101", "--ipadd", late, "--uplink", "isp1,isp2", "--save")
+    with site.only_by("eth4", src=late), wrapped.at_work(*words):
+        site.vzctl.ipadd("101", late, save=True)
+        site.leaves_by("101", "eth4", BEYOND, src=late)
+        leaves(site)
+        wrapped.end()
+    site.leaves_by("101", "eth4", BEYOND, src=late)
+    assert [nic for _, nic, *_ in rows(site)] == ["eth3", "eth4"]
+    wrapped.run("set", "101", "--uplink", "isp1 isp7", "--save", rc=21, says="isp7")
+    assert wrapped.argv()[:3] == ["set", "101", "--ipadd"]
+
+
+def test_doctor_names_the_uplink_that_would_fit(site):
+    started(site, uplink="isp1")
+    found = json.loads(site.vzhooks("doctor", "--json", rc=3).stdout)
+    assert [(f["check"], f["subject"], f["fix"]) for f in found] == [
+        ("address", "VE 101", "`vzhooks set 101 --uplink isp1,isp2 --save`")]
+    site.vzhooks("set", "101", "--uplink", "isp1,isp2", "--save")
+    assert site.vzhooks("doctor", "--probe", "--json").stdout == "[]\n"
+
+
+def test_on_another_node_the_names_mean_its_own_nics(site):
+    """As after a migration: the second node's NICs stand the other way round."""
+    started(site, ini=INI.replace("isp1", "isp3").replace("isp2", "isp1").replace("isp3", "isp2"))
+    leaves(site)
+    arrives(site)
+    assert [(uplink, nic) for uplink, nic, *_ in rows(site)] == [("isp1", "eth4"), ("isp2", "eth3")]

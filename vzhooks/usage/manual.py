@@ -22,7 +22,9 @@ which is its start and stop; `vzhooks resync` does the same for all at any time.
 
 FILES = {
     "/etc/vz/vzhooks.ini": "Names the node's uplinks; see vzhooks.ini(5). Everything has a default.",
-    "/etc/vz/conf/CTID.conf": "A VE's own config; UPLINK in it names its uplink, and travels with the VE.",
+    "/etc/vz/conf/CTID.conf": "A VE's own config; UPLINK in it names its uplink, and travels with the VE. It may name "
+    "several, with blanks or commas between: each address then goes by the first that has its network, one that none "
+    "has by the first named.",
     "/etc/vz/conf/vps.mount, vps.umount, vps.postumount": "The hook scripts. A script that stood there before is kept "
     "in the directory before-vzhooks beside them, and run by ours.",
     "/usr/local/sbin/vzhooks": "A link to the command, where it is in a directory that is on nobody's PATH.",
@@ -31,12 +33,14 @@ FILES = {
     "/usr/local/sbin/vzctl": "The wrapper that `vzhooks install --vzctl-wrapper` puts: `vzctl set CTID --uplink NAME` "
     "is done by vzhooks, and all else by the real vzctl. Callers of its absolute path do not pass through it.",
     "/etc/sysctl.d/90-vzhooks.conf": "What `vzhooks harden` set, for the next boot.",
-    "/var/lib/vzhooks": "What must survive a reboot: table numbers, values found before, the last good ini.",
+    "/var/lib/vzhooks": "What must survive a reboot: table numbers, values found before, networks of NICs, the "
+    "last good ini.",
     "/run/vzhooks": "Notes on live VEs, and the lock.",
 }
 
 EXAMPLES = {
     "vzhooks set 101 --uplink eth3 --save": "Moves VE 101 to eth3 at once, and for all its starts to come.",
+    "vzhooks set 101 --uplink isp1,isp2 --save": "Lets each of its addresses go by the provider it is of.",
     "vzctl set 101 --ipadd 192.168.18.150 --uplink eth3 --save": "The same by the wrapper; the new address never "
     "leaves by another NIC.",
     "vzhooks resync --dry-run": "Shows what is not as it should be, as the commands that would mend it.",
