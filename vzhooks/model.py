@@ -102,8 +102,7 @@ class Gateway:
 class Uplink:
     """Hold a named way out of the node.
 
-    gateway, gateway6: an address, "none" or "auto"; table: 0 where the number is ours to choose; sources: networks
-    whose addresses go by it, of a family without any those of its device.
+    gateway, gateway6: an address, "none" or "auto"; table: 0 for one of our choice; sources: networks of its addresses.
     """
 
     name: str

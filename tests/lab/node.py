@@ -151,9 +151,9 @@ class ExampleNode:
             self._plug(ipr, self.lan.index("lan0"), self.hn, nic, mac)
         self.link(nic, up=True)
 
-    def second_network(self) -> Box:
-        """Plug eth4 into a network of its own, with another gateway to the same world; return that gateway's box."""
-        gateway = furnish(self.box("client-b"), forwarding=True)
+    def second_network(self) -> None:
+        """Plug eth4 into a network of its own, with another gateway to the same world: the box `second`."""
+        self.second = gateway = furnish(self.box("client-b"), forwarding=True)
         with self.lan.ipr() as ipr:
             _bridge(ipr, "lan1")
             bridge = self.lan.index("lan1")
@@ -164,7 +164,6 @@ class ExampleNode:
         for before, now in zip(self.nics["eth4"][1:], ETH4_B):
             self.del_address("eth4", before)
             self.add_address("eth4", now)
-        return gateway
 
     # -- building ---------------------------------------------------------------------------
 

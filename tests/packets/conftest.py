@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-pytest.register_assert_rewrite("tests.site", "tests.told", "tests.wrapped")
+pytest.register_assert_rewrite("tests.site", "tests.providers", "tests.told", "tests.wrapped")
 
 from tests.lab import ExampleNode  # noqa: E402
 from tests.site import Site, unordered  # noqa: E402
