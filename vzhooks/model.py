@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Union
 
 PROTOCOL = 118
@@ -74,7 +75,7 @@ class Nic:
     ipv6: bool = True
     role: str = ""
 
-    @property
+    @cached_property
     def networks(self) -> tuple[str, ...]:
         """Return the connected networks, in order and once each; host addresses have none."""
         nets = (network_of(a) for a in self.addresses)
@@ -116,10 +117,7 @@ class Uplink:
 
 @dataclass(frozen=True)
 class Ve:
-    """Hold a VE that lives (or is about to): its addresses, the uplink it names, its own devices on the HN.
-
-    uplink: "" for none; of several the list, by commas and in their order, as "isp1,isp2".
-    """
+    """Hold a VE that lives (or is about to): addresses, uplink ("isp1,isp2" of several), its own devices on the HN."""
 
     ctid: str
     addresses: tuple[str, ...]

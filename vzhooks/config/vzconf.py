@@ -39,7 +39,7 @@ UPLINK_LINE = re.compile(rb"(?<![^\r\n])((?:\xef\xbb\xbf)?[ \t]*(?:export[ \t]+)
 class VeConfig:
     """Hold what concerns us of one VE's config; `notes` are lines to tell the operator.
 
-    addresses: canonical, without prefix length; uplink: "" without one, of several the list as Ve has it;
+    addresses: canonical, without prefix length; uplink: "" without one, of several a list by commas;
     root, private, name: VE_ROOT, VE_PRIVATE, NAME or ""; bridged: its NICs, as it calls them, that send by a
     bridge of the node and not by its routes; devices: the node's ends of its own NICs that are routed, as far
     as named.

@@ -109,13 +109,13 @@ def unfit(exam: Exam) -> Iterator[Finding]:
 
 def _fit(address: str, exam: Exam) -> Uplink | None:
     nics = exam.facts.nics
-    return sources.longest(address, every(exam.settings, nics), exam.settings, nics)
+    return sources.longest(address, sources.claims(every(exam.settings, nics), exam.settings, nics))
 
 
 def _is_unfit(address: str, uplink: Uplink, exam: Exam) -> bool:
     """Tell whether an uplink has networks of an address's family, none holds it, and nobody changes it."""
     nets = sources.networks(uplink, exam.settings, exam.facts.nics)
-    held = sources.first(address, (uplink,), exam.settings, exam.facts.nics)
+    held = sources.first(address, sources.claims((uplink,), exam.settings, exam.facts.nics))
     return not held and any(family_of(n) == family_of(address) for n in nets) and not any(
         rule.covers(address, uplink.device) for rule in exam.nat)
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from vzhooks.config.names import names_in
@@ -16,6 +16,9 @@ MOST = 32
 """So many networks of a device are remembered: a provider that gives new ones each day must not fill the note."""
 
 _network = lru_cache(maxsize=1024)(ipaddress.ip_network)
+_address = lru_cache(maxsize=1 << 16)(ipaddress.ip_address)
+Claims = Mapping[Uplink, Sequence[tuple[str, bool]]]
+"""The networks of each uplink, and whether the ini names it."""
 
 
 def networks(uplink: Uplink, settings: Settings, nics: Nics) -> tuple[str, ...]:
@@ -25,11 +28,15 @@ def networks(uplink: Uplink, settings: Settings, nics: Nics) -> tuple[str, ...]:
     addresses, or all, and for that no address may go by another uplink. Once it has some again, what is another's
     now counts no more.
     """
-    return tuple(net for net, _ in _claims(uplink, settings, nics))
+    return tuple(net for net, _ in _claimed(uplink, settings, nics))
 
 
-def _claims(uplink: Uplink, settings: Settings, nics: Nics) -> Iterator[tuple[str, bool]]:
-    """Return an uplink's networks, and whether the ini names each."""
+def claims(uplinks: Iterable[Uplink], settings: Settings, nics: Nics) -> Claims:
+    """Return the `networks` of uplinks, in their order."""
+    return {uplink: tuple(_claimed(uplink, settings, nics)) for uplink in uplinks}
+
+
+def _claimed(uplink: Uplink, settings: Settings, nics: Nics) -> Iterator[tuple[str, bool]]:
     for family in (4, 6):
         named = [n for n in uplink.sources if family_of(n) == family]
         found = named or _of_device(uplink.device, family, settings, nics)
@@ -43,33 +50,31 @@ def _of_device(device: str, family: int, settings: Settings, nics: Nics) -> list
     return now + [n for n in before if n not in elsewhere]
 
 
-def first(address: str, uplinks: Iterable[Uplink], settings: Settings, nics: Nics) -> Uplink | None:
-    """Return the first of some uplinks that has a network which holds an address."""
-    return next((u for u in uplinks if _held(address, u, settings, nics)), None)
+def first(address: str, known: Claims) -> Uplink | None:
+    """Return the first uplink that has a network which holds an address."""
+    return next((u for u, nets in known.items() if any(_holds(net, address) for net, _ in nets)), None)
 
 
-def longest(address: str, uplinks: Iterable[Uplink], settings: Settings, nics: Nics) -> Uplink | None:
+def longest(address: str, known: Claims) -> Uplink | None:
     """Return the uplink with the longest network that holds an address; of equal ones that which the ini names."""
-    found = {u: held for u in uplinks if (held := _held(address, u, settings, nics))}
-    return max(found, key=found.__getitem__, default=None)
+    found = [(_network(net).prefixlen, named, -n, uplink) for n, (uplink, nets) in enumerate(known.items())
+             for net, named in nets if _holds(net, address)]
+    return max(found, key=lambda held: held[:3])[3] if found else None
 
 
-def _held(address: str, uplink: Uplink, settings: Settings, nics: Nics) -> tuple[int, bool] | None:
-    ip = ipaddress.ip_address(address)
-    holding = ((_network(net).prefixlen, named) for net, named in _claims(uplink, settings, nics)
-               if family_of(net) == ip.version and ip in _network(net))
-    return max(holding, default=None)
+def _holds(network: str, address: str) -> bool:
+    return family_of(network) == family_of(address) and _address(address) in _network(network)
 
 
 def doubled(uplinks: Iterable[Uplink], settings: Settings, nics: Nics) -> list[Problem]:
     """Return a line for each network that several uplinks have, where that alone decides."""
-    claims: dict[str, dict[str, bool]] = {}
-    for uplink in uplinks if settings.unassigned == BY_ADDRESS else ():
-        for net, named in _claims(uplink, settings, nics):
-            claims.setdefault(net, {})[uplink.name] = named
+    found: dict[str, dict[str, bool]] = {}
+    for uplink, nets in claims(uplinks if settings.unassigned == BY_ADDRESS else (), settings, nics).items():
+        for net, named in nets:
+            found.setdefault(net, {})[uplink.name] = named
     return [Problem("", f"[node] unassigned = by-address: the uplinks {' and '.join(names)} both claim {net}, so "
                     f"{next(iter(names))} has its addresses; name it in sources = of the one that is meant")
-            for net, names in claims.items() if len(names) > 1 and sum(names.values()) != 1]
+            for net, names in found.items() if len(names) > 1 and sum(names.values()) != 1]
 
 
 def vanished(settings: Settings, nics: Nics) -> list[str]:

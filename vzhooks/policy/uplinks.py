@@ -15,7 +15,7 @@ from vzhooks.config.vzconf import shown
 from vzhooks.errors import InputError
 from vzhooks.model import Gateway, Nic, Problem, Uplink, Ve, family_of
 from vzhooks.policy.roles import Nics, is_lan, named, why_no_uplink
-from vzhooks.policy.sources import first, longest, vanished
+from vzhooks.policy.sources import claims, first, longest, vanished
 
 BLOCK = "unassigned = block"
 
@@ -114,13 +114,15 @@ def ways_of(ve: Ve, settings: Settings, nics: Nics) -> tuple[Way, ...]:
         return (Way(ve, "blocked", why=str(error), name=name),)
     if len(known) == 1 or not ve.addresses:
         return (_way(ve, known[0], settings, nics, len(known) == 1),)
-    parts = _parted(ve, [first(a, known, settings, nics) or known[0] for a in ve.addresses])
+    claimed = claims(known, settings, nics)
+    parts = _parted(ve, [first(a, claimed) or known[0] for a in ve.addresses])
     return tuple(_way(replace(ve, addresses=parts[u]), u, settings, nics, False) for u in known if u in parts)
 
 
 def _by_address(ve: Ve, settings: Settings, nics: Nics) -> Iterator[Way]:
     known = every(settings, nics)
-    parts = _parted(ve, [longest(a, known, settings, nics) for a in ve.addresses])
+    claimed = claims(known, settings, nics)
+    parts = _parted(ve, [longest(a, claimed) for a in ve.addresses])
     for uplink in (u for u in known if u in parts):
         yield _way(replace(ve, addresses=parts[uplink]), uplink, settings, nics, False)
     if None in parts or not parts:
