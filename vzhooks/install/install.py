@@ -23,6 +23,7 @@ from vzhooks.neighbours import follow
 from vzhooks.node import files, notes, trust
 from vzhooks.node.disk import Disk, Pretend
 from vzhooks.node.host import Paths
+from vzhooks.node.packed import is_packed
 from vzhooks.policy import records, tables
 from vzhooks.policy.harden import OFF
 from vzhooks.run import reconcile
@@ -69,6 +70,7 @@ def _require_trust(python: str) -> None:
 def _install(paths: Paths, python: str, wrapper: bool, disk: Disk) -> Iterator[str]:
     shim_text = _shim(paths, python, wrapper)
     made, files, links = Manifest(paths, disk), _files(paths, python), _links(paths, python)
+    packed = _take_from_package(paths, made, files, links)
     scripts = {path: _script(os.path.basename(path), python) for path in chain.names(paths)}
     # `vzhooks harden` writes to sysctl.d later, which is then known as ours where it was missing.
     folders = [os.path.dirname(path) for path in (*scripts, *([] if paths.root else [paths.sysctl_d]))]
@@ -84,7 +86,23 @@ def _install(paths: Paths, python: str, wrapper: bool, disk: Disk) -> Iterator[s
         made.folder(folder)
     for path, script in scripts.items():
         yield from chain.put(path, script, disk)
-    yield from made.drop(paths.all())
+    yield from made.drop(paths.all() - packed)
+
+
+def _take_from_package(paths: Paths, made: Manifest, files: dict[str, bytes], links: dict[str, str]) -> frozenset[str]:
+    """Leave out what a package brings, if we are from one; return what of it an earlier install may have put.
+
+    Where both have the same place the file there is the package's by now.
+    """
+    if paths.root or not is_packed():
+        return frozenset()
+    same, moved = (paths.bash, paths.fish), (paths.zsh, paths.man8, paths.man5, paths.command)
+    for path in same:
+        made.judge(path, False)
+    for path in (*same, *moved):
+        files.pop(path, b"")
+        links.pop(path, "")
+    return frozenset(moved)
 
 
 def _links(paths: Paths, python: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from vzhooks.errors import HostError
+from vzhooks.node.packed import is_packed
 
 PART = "pyroute2.iproute.linux"
 MORE = {"pyroute2.netlink.exceptions": "NetlinkError", "pyroute2.netlink.rtnl.iprsocket": "IPRSocket"}
@@ -39,6 +40,8 @@ def iproute() -> Any:
 
 
 def _reinstall() -> str:
+    if is_packed():
+        return "reinstall the package vzhooks, which has its own"
     return f"reinstall it: {sys.executable} -m pip install --force-reinstall '{NEEDED}'"
 
 
