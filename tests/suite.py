@@ -15,6 +15,8 @@ ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".tox/.pytest_cache"
 FAILED = CACHE / "v/cache/lastfailed"
 FEW = 12
+# What needs programs that a node has no use for, and an environment of its own.
+ALL = ("tests", "--ignore", "tests/packages/installed")
 # Three processes for two cores, since packets are waited for; a test that hangs fails; the whole is cut off in time.
 ONCE = ("-n", "3", "--dist", "worksteal")
 FIRST_S, AGAIN_S = 1400, 240
@@ -26,7 +28,7 @@ def main(arguments: list[str]) -> int:
     There is a second try only where nothing is named: whoever names tests looks at them.
     """
     FAILED.unlink(missing_ok=True)
-    status = _pytest(FIRST_S, *ONCE, *(arguments or ["tests"]))
+    status = _pytest(FIRST_S, *ONCE, *(arguments or ALL))
     failed = list(json.loads(FAILED.read_text())) if status == 1 and FAILED.exists() else []
     if arguments or not 0 < len(failed) <= FEW:
         return status
