@@ -100,8 +100,8 @@ def _python() -> Tree:
 
 def _pages(version: str) -> Tree:
     line, paths = outline(), Paths()
-    pages = {paths.man8: manual.vzhooks_8(line, version), paths.man5: manual.vzhooks_ini_5(version)}
-    return {**{f"{path}.gz": Entry(compressed(page.encode())) for path, page in pages.items()},
+    pages = manual.pages(line, version).items()
+    return {**{f"/usr/share/man/man{name[-1]}/{name}.gz": Entry(compressed(page.encode())) for name, page in pages},
             paths.bash: Entry(completion.bash(line).encode()), paths.fish: Entry(completion.fish(line).encode())}
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import stat
@@ -33,7 +34,7 @@ DIRECTORIES_OF = {
     9: ("/var/vz/veip", "/usr/libexec/libvzctl/scripts", "/usr/libexec/libvzctl/script.d", "/var/lock"),
 }
 # What a machine may have where vzhooks or a vzctl was installed: a node starts without either.
-OURS = ("/var/lib/vzhooks", "/run/vzhooks", *sorted(Paths().all()))
+OURS = ("/var/lib/vzhooks", "/run/vzhooks", *sorted(Paths().all()), *glob.glob("/usr/share/man/man8/vzhooks-*.8"))
 VZCTL = ("/usr/sbin/vzctl", "/usr/bin/vzctl", "/usr/local/bin/vzctl")
 STOCK_SCRIPTS = "/usr/libexec/libvzctl/scripts"
 HERE = os.path.dirname(os.path.abspath(__file__))

@@ -86,7 +86,7 @@ def _install(paths: Paths, python: str, wrapper: bool, disk: Disk) -> Iterator[s
         made.folder(folder)
     for path, script in scripts.items():
         yield from chain.put(path, script, disk)
-    yield from made.drop(paths.all() - packed)
+    yield from made.drop({*paths.all(), *files} - packed)
 
 
 def _take_from_package(paths: Paths, made: Manifest, files: dict[str, bytes], links: dict[str, str]) -> frozenset[str]:
@@ -96,7 +96,8 @@ def _take_from_package(paths: Paths, made: Manifest, files: dict[str, bytes], li
     """
     if paths.root or not is_packed():
         return frozenset()
-    same, moved = (paths.bash, paths.fish), (paths.zsh, paths.man8, paths.man5, paths.command)
+    pages = [path for path in files if os.path.dirname(path) in map(os.path.dirname, (paths.man8, paths.man5))]
+    same, moved = (paths.bash, paths.fish), (paths.zsh, paths.command, *pages)
     for path in same:
         made.judge(path, False)
     for path in (*same, *moved):
@@ -132,12 +133,15 @@ def _files(paths: Paths, python: str) -> dict[str, bytes]:
         paths.rt_protos: f"{PROTOCOL} vzhooks\n".encode(),
         paths.boot_unit: _data("conf", "vzhooks-boot.service").replace(b"@PYTHON@", os.fsencode(unit)),
         paths.networkd: _data("conf", "networkd.conf"),
-        paths.man8: manual.vzhooks_8(line, __version__).encode(),
-        paths.man5: manual.vzhooks_ini_5(__version__).encode(),
+        **{_page(paths, name): page.encode() for name, page in manual.pages(line, __version__).items()},
         paths.bash: completion.bash(line).encode(),
         paths.zsh: completion.zsh(line).encode(),
         paths.fish: completion.fish(line).encode(),
     }
+
+
+def _page(paths: Paths, name: str) -> str:
+    return os.path.join(os.path.dirname(paths.man5 if name.endswith(".5") else paths.man8), name)
 
 
 def _data(kind: str, name: str) -> bytes:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Write the man pages: vzhooks(8) from the outline of the command line, vzhooks.ini(5) from the keys. Pure.
+"""Write the man pages: vzhooks(8) and one a command from the outline, vzhooks.ini(5) from the keys. Pure.
 
 No date stands in them, so that the same version makes the same bytes.
 """
@@ -7,11 +7,14 @@ No date stands in them, so that the same version makes the same bytes.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from vzhooks.config.keys import NODE, UPLINK, Key
 from vzhooks.usage.commands import STATUSES
 from vzhooks.usage.outline import Argument, Command, Outline
+from vzhooks.usage.pages import ENVIRONMENT, GENERAL, LOGGING, NO_PAGE, PAGES, TROUBLES
+
+ESCAPES = {"\\": r"\e", "-": r"\-", "`": r"\(ga", "'": r"\(aq", '"': r"\(dq"}
 
 INTRO = """\
 A hardware node of OpenVZ or Virtuozzo has several NICs. A container (VE) whose config holds the line
@@ -55,6 +58,12 @@ An error in one [uplink:NAME] concerns that uplink alone. An ini that cannot be 
 commands, and hooks go by the last one that was good. After a change run `vzhooks resync`."""
 
 
+def pages(outline: Outline, version: str) -> dict[str, str]:
+    """Return every man page by the name of its file."""
+    return {"vzhooks.8": vzhooks_8(outline, version), "vzhooks.ini.5": vzhooks_ini_5(version),
+            **{f"vzhooks-{command.name}.8": command_8(command, version) for command in outline.commands}}
+
+
 def vzhooks_8(outline: Outline, version: str) -> str:
     """Return the man page of the command."""
     lines = _head("VZHOOKS", 8, version, outline.top.name, outline.top.help)
@@ -68,9 +77,28 @@ def vzhooks_8(outline: Outline, version: str) -> str:
     for argument in outline.top.arguments:
         lines += [".TP", _name(argument), *_text(_sentence(argument.help))]
     lines += _items("EXIT STATUS", {status: _sentence(text) for status, text in STATUSES.items()})
-    lines += _items("FILES", FILES) + _items("EXAMPLES", EXAMPLES)
-    lines += [".SH SEE ALSO", ".BR vzhooks.ini (5),", ".BR vzctl (8),", ".BR ip\\-rule (8),", ".BR nft (8)", ""]
-    return "\n".join(lines)
+    lines += _items("FILES", FILES) + _items("ENVIRONMENT", ENVIRONMENT)
+    lines += [".SH LOGGING", *_paragraphs(LOGGING)] + _items("TROUBLESHOOTING", TROUBLES) + _items("EXAMPLES", EXAMPLES)
+    own = [f"vzhooks-{command.name}(8)" for command in outline.commands]
+    return "\n".join([*lines, *_see(["vzhooks.ini(5)", *own, "vzctl(8)", "ip-rule(8)", "nft(8)"]), ""])
+
+
+def command_8(command: Command, version: str) -> str:
+    """Return the man page of one command."""
+    page, name = PAGES.get(command.name, NO_PAGE), f"vzhooks-{command.name}"
+    lines = _head(name.upper(), 8, version, name, command.help)
+    lines += [".SH SYNOPSIS", _synopsis(command), ".SH DESCRIPTION"]
+    lines += _paragraphs(page.text or (_sentence(command.help),))
+    options = [a for a in command.arguments if a.dest != "help"]
+    lines += [".SH OPTIONS"] if options else []
+    for argument in options:
+        lines += [".TP", _name(argument), *_text(_sentence(argument.help))]
+    for title, items in page.sections.items():
+        lines += _items(title, {n: _sentence(text) for n, text in items.items()})
+    exits = {**GENERAL, **page.exits}
+    lines += _items("EXIT STATUS", {str(status): _sentence(exits[status]) for status in sorted(exits)})
+    lines += _items("EXAMPLES", page.examples)
+    return "\n".join([*lines, *_see(["vzhooks(8)", "vzhooks.ini(5)", *page.see]), ""])
 
 
 def vzhooks_ini_5(version: str) -> str:
@@ -128,7 +156,15 @@ def _example() -> list[str]:
     return ["[node]", "reserved = eth0", "", "[uplink:isp1]", *keys, "", "[uplink:isp2]", "device = eth4"]
 
 
-def _items(title: str, items: dict[str, str]) -> list[str]:
+def _see(pages: Sequence[str]) -> list[str]:
+    return [".SH SEE ALSO", *(f".BR {_escaped(page[:-3])} {page[-3:]}{',' * (page != pages[-1])}" for page in pages)]
+
+
+def _paragraphs(texts: Iterable[str]) -> list[str]:
+    return [line for n, text in enumerate(texts) for line in ([".PP"] if n else []) + _text(text)]
+
+
+def _items(title: str, items: Mapping[str, str]) -> list[str]:
     return [f".SH {title}", *(line for name, text in items.items()
                               for line in (".TP", f".B {_escaped(name)}", *_text(text)))]
 
@@ -144,4 +180,4 @@ def _text(text: str) -> list[str]:
 
 def _escaped(text: str) -> str:
     """Return text as roff shows it, with a hyphen that can be copied."""
-    return text.replace("\\", r"\e").replace("-", r"\-").replace("`", r"\(ga").replace("'", r"\(aq")
+    return "".join(ESCAPES.get(letter, letter) for letter in text)

@@ -15,12 +15,13 @@ from vzhooks.config.settings import Settings
 from vzhooks.errors import SettingsError
 from vzhooks.model import Uplink
 from vzhooks.node.host import Paths
-from vzhooks.usage import manual
+from vzhooks.usage import manual, pages
 from vzhooks.usage.commands import STATUSES
 from vzhooks.usage.outline import outline
 
 SAMPLE = (Path(__file__).parents[3] / "conf/vzhooks.ini").read_text()
-PAGES = {"vzhooks.8": manual.vzhooks_8(outline(), "1.2.3"), "vzhooks.ini.5": manual.vzhooks_ini_5("1.2.3")}
+PAGES = manual.pages(outline(), "1.2.3")
+STATUS_JSON = (Path(__file__).parents[3] / "docs/status-json.md").read_text()
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -29,7 +30,7 @@ def test_a_page_is_plain_roff(tmp_path, name):
     page = PAGES[name]
     assert page.isascii() and page.endswith("\n") and '"vzhooks 1.2.3"' in page
     requests = {line.split()[0] for line in page.splitlines() if line.startswith((".", "'"))}
-    assert requests <= {".TH", ".SH", ".TP", ".RS", ".RE", ".br", ".B", ".I", ".BR", ".EX", ".EE", r".\""}
+    assert requests <= {".TH", ".SH", ".TP", ".RS", ".RE", ".PP", ".br", ".B", ".I", ".BR", ".EX", ".EE", r".\""}
     assert page.count("\n.RS\n") == page.count("\n.RE\n") and page.count("\n.EX\n") == page.count("\n.EE\n")
 
 
@@ -45,9 +46,21 @@ def test_man_shows_a_page_without_a_warning(tmp_path, name):
     assert "SEE ALSO" in done.stdout
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_mandoc_finds_nothing_wrong_with_a_page(tmp_path, name):
+    """Where mandoc(1) is; what it has against is no date in the page's head, and that .BR has one word at times."""
+    if not shutil.which("mandoc"):
+        return
+    (tmp_path / name).write_text(PAGES[name])
+    done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", name], cwd=tmp_path, capture_output=True, text=True)
+    assert [line for line in done.stdout.splitlines() if "missing date" not in line] == []
+
+
 def shown(page):
     """Return the text of a page without its requests and fonts."""
-    page = re.sub(r"\\f[BIR]", "", page).replace(r"\-", "-").replace(r"\(aq", "'").replace(r"\(ga", "`")
+    page = re.sub(r"\\f[BIR]", "", page)
+    for letter, escaped in manual.ESCAPES.items():
+        page = page.replace(escaped, letter)
     return " ".join(page.replace(r"\&", "").split())
 
 
@@ -110,3 +123,36 @@ def test_the_files_named_are_those_we_use():
     for named in manual.FILES:
         path = named.split(",")[0]
         assert path in known or path.rpartition("/")[0] == Paths().conf_dir, named
+
+
+def test_every_command_has_a_page_with_text_options_exit_status_and_an_example():
+    assert {f"vzhooks-{c.name}.8" for c in outline().commands} == set(PAGES) - {"vzhooks.8", "vzhooks.ini.5"}
+    assert set(pages.PAGES) == {c.name for c in outline().commands}
+    for command in outline().commands:
+        page = shown(PAGES[f"vzhooks-{command.name}.8"])
+        for part in (*pages.PAGES[command.name].text, *(a.help for a in command.arguments if a.dest != "help")):
+            assert manual._sentence(part) in page, part
+        assert ".SH EXIT STATUS .TP .B 0 " in page and ".SH EXAMPLES .TP .B " in page
+        assert f"vzhooks-{command.name}.8".upper().removesuffix(".8") in page.splitlines()[0]
+
+
+def test_the_main_page_leads_to_all_others():
+    see = shown(PAGES["vzhooks.8"]).partition(".SH SEE ALSO")[2]
+    for name in set(PAGES) - {"vzhooks.8"}:
+        assert f"{name[:-2]} ({name[-1]})" in see.replace("(", " (").replace("  ", " ")
+
+
+def test_examples_and_texts_use_commands_and_options_that_exist():
+    options = {c.name: {f for a in c.arguments for f in a.flags} for c in outline().commands}
+    texts = " ".join(shown(page) for page in PAGES.values()).replace(".B ", "\n")
+    used = re.findall(r"`vzhooks ([a-z]+)((?: [^\s`|]+)*)", texts)
+    used += [(words[1], " " + " ".join(words[2:])) for page in pages.PAGES.values() for e in page.examples
+             for words in [e.partition(" | ")[0].split()] if words[0] == "vzhooks"]
+    assert len(used) > 20
+    for command, rest in used:
+        assert set(re.findall(r"(?<= )--?[a-z][a-z-]*", rest)) <= options[command], (command, rest)
+
+
+def test_the_states_are_those_of_the_json_page():
+    table = dict(re.findall(r"^\| ([a-z-]+) \| (.*) \| [03] \|$", STATUS_JSON, re.MULTILINE))
+    assert table == pages.STATES
