@@ -111,6 +111,8 @@ def zsh(folder: str) -> Tree:
 
 
 def _docs() -> Tree:
-    files = [ROOT / "README.md", *sorted(p for p in (ROOT / "docs").rglob("*") if p.suffix in (".md", ".svg"))]
+    files = [ROOT / "README.md", ROOT / "CONTRIBUTING.md",
+             *sorted(p for p in (ROOT / "docs").rglob("*") if p.suffix in (".md", ".svg")),
+             *sorted(p for p in (ROOT / "contrib").rglob("*") if p.is_file() and not p.name.startswith("."))]
     found = {f"{DOC}/{path.relative_to(ROOT)}": Entry(path.read_bytes()) for path in files}
     return {**found, f"{DOC}/examples/vzhooks.ini": Entry(text("conf/vzhooks.ini").encode())}

@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".tox/.pytest_cache"
 FAILED = CACHE / "v/cache/lastfailed"
 FEW = 12
-# What needs programs that a node has no use for, and an environment of its own.
-ALL = ("tests", "--ignore", "tests/packages/installed")
+# What needs programs that a node has no use for, and environments of their own.
+ALL = ("tests", "--ignore", "tests/packages/installed", "--ignore", "tests/fleet")
 # Three processes for two cores, since packets are waited for; a test that hangs fails; the whole is cut off in time.
 ONCE = ("-n", "3", "--dist", "worksteal")
 FIRST_S, AGAIN_S = 1400, 240

@@ -20,6 +20,7 @@ from tests.lab.wire import ping
 ANSIBLE = ROOT / "contrib/ansible"
 ADDRESSES = {"node1": "192.168.18.10", "node2": "192.168.18.20"}
 INI = "/etc/vz/vzhooks.ini"
+QUIET = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "1"}
 GOOD = {"isp1": {"device": "eth3"}, "isp2": {"device": "eth4"}}
 
 
@@ -38,10 +39,10 @@ def roll(nodes, deb, keys, tmp_path_factory):
                  "vzhooks_health_delay": 1, **more}
         inventory = folder / "inventory.yml"
         inventory.write_text(json.dumps({"vzhooks_nodes": {"hosts": hosts, "vars": every}}))
-        done = nodes["node1"].client.run(
-            [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory), str(ANSIBLE / "vzhooks.yml")],
-            env={"PATH": os.environ["PATH"], "HOME": str(folder), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "1", "LC_ALL": "C.UTF-8",
-                 "ANSIBLE_LOCAL_TEMP": str(folder / "tmp")}, timeout=140)
+        program = Path(sys.executable).with_name("ansible-playbook")
+        words = [str(program), "-i", str(inventory), str(ANSIBLE / "vzhooks.yml")]
+        done = nodes["node1"].client.run(words, timeout=280,
+                                         env={**QUIET, "HOME": str(folder), "ANSIBLE_LOCAL_TEMP": str(folder / "tmp")})
         counts = re.findall(r"^(node\d) +: ok=\d+ +changed=(\d+) .*failed=(\d+)", done.stdout, re.MULTILINE)
         return {name: (int(changed), int(failed)) for name, changed, failed in counts}, done.stdout + done.stderr
     return run
@@ -60,7 +61,8 @@ def leaves_by(node, ctid):
 
 def test_it_installs_all_and_each_ve_goes_by_its_uplink(roll, nodes):
     counts, said = roll(GOOD)
-    assert set(counts) == {"node1", "node2"} and all(changed and not failed for changed, failed in counts.values()), said
+    assert set(counts) == {"node1", "node2"}, said
+    assert all(changed and not failed for changed, failed in counts.values()), said
     assert state(nodes["node1"]) == {"101": "ok"} and state(nodes["node2"]) == {"102": "ok"}
     assert leaves_by(nodes["node1"], "101") == {"eth3"} == leaves_by(nodes["node2"], "102")
 

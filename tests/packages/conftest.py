@@ -8,8 +8,8 @@ from pack.__main__ import build
 from pack.release import ROOT
 
 OLDER = "0.0.9"
-TREE = ("vzhooks", "scripts", "conf", "docs", "pack", "tests", "README.md", "CHANGELOG.md", "LICENSE", "MANIFEST.in",
-        "pyproject.toml", "setup.py")
+TREE = ("vzhooks", "scripts", "conf", "contrib", "docs", "pack", "tests", "README.md", "CHANGELOG.md",
+        "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "pyproject.toml", "setup.py")
 
 
 @pytest.fixture(scope="session")
