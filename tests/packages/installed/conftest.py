@@ -33,9 +33,10 @@ class Packed(Site):
 
 @pytest.fixture(params=MANAGERS)
 def packed(request):
-    """A node of vzctl 4 with two VEs that ran before, and no vzhooks."""
-    with ExampleNode(1) as node:
-        site = Packed(node, MANAGERS[request.param])
+    """A node with two VEs that ran before, and no vzhooks: of vzctl 4 for debs, of OpenVZ 9 for RPMs."""
+    manager = MANAGERS[request.param]
+    with ExampleNode(1, manager.generation) as node:
+        site = Packed(node, manager)
         fresh(site)
         for ctid, address in (("101", VE101), ("102", VE102)):
             node.create_ve(ctid, [address])

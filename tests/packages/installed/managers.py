@@ -16,9 +16,9 @@ DATABASES = ("/var/lib/dpkg", "/var/lib/rpm", "/var/log/dpkg.log", "/usr/lib/sys
 
 
 class Dpkg:
-    """Install and remove debs."""
+    """Install and remove debs, as on a Debian with vzctl 4."""
 
-    ending, has = "deb", "dpkg"
+    ending, generation = "deb", 4
 
     def put(self, hn: Box, path: Path) -> CompletedProcess[str]:
         """Install a package, or upgrade to it."""
@@ -38,9 +38,9 @@ class Dpkg:
 
 
 class Rpm:
-    """Install and remove RPMs."""
+    """Install and remove RPMs, as on OpenVZ 9."""
 
-    ending, has = "rpm", "rpm"
+    ending, generation = "rpm", 9
 
     def put(self, hn: Box, path: Path) -> CompletedProcess[str]:
         """Install a package, or upgrade to it."""

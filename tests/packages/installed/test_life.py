@@ -78,7 +78,7 @@ def test_from_a_bare_machine_to_two_ves_on_their_nics_and_back(packed, built):
         assert packed.vzctl.stop(ctid).rc == 0
     assert packed.manager.remove(packed.node.hn).returncode == 0
     for ctid, nic in VES:
-        conf = packed.node.hn.path(f"/etc/vz/conf/{ctid}.conf")
+        conf = packed.node.hn.followed(f"/etc/vz/conf/{ctid}.conf")
         conf.write_text(conf.read_text().removesuffix(f'UPLINK="{nic}"\n'))
     assert left(before, packed) == []
 
