@@ -7,11 +7,11 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "vzhooks"
 
 # From the ground up: a file may import from its own wing and from those before it.
-WINGS = ("", "config", "policy", "node", "kernel", "run", "neighbours", "usage", "hooks", "wrapper", "install",
-         "status", "doctor", "cli")
+WINGS = ("", "config", "policy", "node", "ask", "kernel", "run", "neighbours", "usage", "hooks", "wrapper", "install",
+         "status", "doctor", "daemon", "cli")
 PURE = {"", "config", "policy", "usage", "status"}
 ALSO_PURE = {"kernel/messages", "run/request", "wrapper/split", "doctor/findings", "doctor/checks",
-             "doctor/node_checks", "doctor/rule_checks", "doctor/ve_checks"}
+             "doctor/node_checks", "doctor/rule_checks", "doctor/ve_checks", "daemon/part", "daemon/happenings"}
 NOT_PURE = {"__main__"}
 IO = {"os", "socket", "subprocess", "pyroute2", "fcntl", "time", "sys", "shutil", "signal", "syslog"}
 
@@ -92,9 +92,10 @@ def test_only_kernel_talks_netlink():
              if isinstance(node, ast.Constant) and re.match(r"pyroute2[.\w]*$", str(node.value))}
     users |= {n for n, uses in modules().items() if any(u.startswith("pyroute2") for u in uses)}
     assert users == {"kernel/conntrack", "kernel/netlink", "kernel/lean"}
-    doors = {"__main__", "hooks/hook", "hooks/live"}
+    doors = {"__main__", "hooks/hook", "hooks/live", "daemon/loop"}
     assert {n for n, uses in modules().items() if "kernel/lean" in uses} == {"kernel/netlink"} | doors
-    readers = {"kernel/arrival", "kernel/asking", "doctor/gather", "neighbours/follow"}
+    readers = {"kernel/arrival", "kernel/asking", "doctor/gather", "neighbours/follow",
+               "daemon/healer", "daemon/mending"}
     assert {n for n, uses in modules().items() if "kernel/netlink" in uses} == {"run/reconcile"} | readers
 
 

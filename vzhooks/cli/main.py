@@ -229,6 +229,13 @@ def _done(args: argparse.Namespace, event: Event, lines: Iterable[str]) -> int:
     return changes
 
 
+def cmd_daemon(args: argparse.Namespace, event: Event) -> int:
+    """Stay on the node until told to end."""
+    from vzhooks.daemon import resident
+    resident.run(Paths())
+    return DONE
+
+
 def cmd_hook(args: argparse.Namespace, event: Event) -> int:
     """Do what a hook script does, in the environment vzctl gives it."""
     from vzhooks.hooks import hook

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from vzhooks.config.settings import Settings
 from vzhooks.config.vzconf import VeConfig, of_ve
 from vzhooks.errors import InputError, SettingsError
+from vzhooks.model import Problem
 from vzhooks.node import evidence, host, ini, notes
 from vzhooks.node.host import Paths
 from vzhooks.policy.evidence import Reading
@@ -33,9 +34,14 @@ class Inputs:
 
 def read(paths: Paths, request: Request) -> Inputs:
     """Read all of them; raises SettingsError, HostError or InputError where a run cannot go by what is there."""
-    used, warnings = settings(paths, request)
+    used, warnings = (request.settings, ()) if request.settings else settings(paths, request)
     known = notes.load_ves(paths.ves)
-    return Inputs(used, warnings, known, configs(paths, request), evidence.vz_conf(paths))
+    found = {c: _held(c) if c in request.held else r for c, r in configs(paths, request).items()}
+    return Inputs(used, warnings, known, found, evidence.vz_conf(paths))
+
+
+def _held(ctid: str) -> Problem:
+    return Problem(ctid, f"its config would take its way, so it goes on as before; `vzhooks resync {ctid} --force`")
 
 
 def settings(paths: Paths, request: Request) -> tuple[Settings, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -34,16 +35,17 @@ from vzhooks.policy.records import Record, Records
 from vzhooks.policy.wanting import Wanted
 from vzhooks.run import inputs, keep
 from vzhooks.run.inputs import Inputs
-from vzhooks.run.request import HOOK, Report, Request
+from vzhooks.run.request import COMMAND, HOOK, Report, Request
 
 if TYPE_CHECKING:
     from vzhooks.kernel.netlink import Kernel
 
 
-def run(paths: Paths, request: Request) -> Report:
+def run(paths: Paths, request: Request, kernel: Kernel | None = None) -> Report:
     """Make found equal wanted for what the request names, and report.
 
-    Raises LockBusy, HostError, SettingsError and KernelError where nothing could be decided: nothing is then changed.
+    kernel: one that is open already, which stays open. Raises LockBusy, HostError, SettingsError and KernelError where
+    nothing could be decided: nothing is then changed.
     """
     with host.lock(paths.lock, request.wait_s):
         if request.door == HOOK and os.path.isdir(paths.conf_dir) and not host.is_installed(paths):
@@ -53,9 +55,9 @@ def run(paths: Paths, request: Request) -> Report:
             report = _note_only(paths, read, request)
         else:
             from vzhooks.kernel.netlink import Kernel  # costs 150 ms, which a VE without uplink need not pay
-            with Kernel() as kernel:
-                report = _Run(paths, request, read, kernel).report()
-        return replace(report, warnings=read.warnings, configs=read.configs)
+            with nullcontext(kernel) if kernel else Kernel() as opened:
+                report = _Run(paths, request, read, opened).report()
+        return replace(report, warnings=read.warnings, configs=read.configs, ini=read.settings)
 
 
 def forget_override(paths: Paths, ctid: str) -> None:
@@ -270,10 +272,12 @@ class _Run:
         """Return why a careful run changes nothing: what was typed wrong must not cut off who runs."""
         if not self.request.careful or self.request.force:
             return ""
+        losers = [str(m) for m in report.moves if m.loses]
+        if self.request.door != COMMAND:
+            return "\n".join(losers)
         every = uplinks.every(report.settings, report.facts.nics)
         broken = [*report.settings.broken.values(),
                   *(p.text for p in sources.doubled(every, report.settings, report.facts.nics))]
-        losers = [str(m) for m in report.moves if m.loses]
         return "\n".join([*broken, *losers])
 
 

@@ -29,9 +29,10 @@ class Request:
     door: who asks, which says what an error in the ini means; assign: uplinks that live VEs get whatever their
     configs say; expect: addresses that vzctl is about to give them, or is done with; devices: what it is about to
     make for a VE; harden: "on" or "off" where the operator asks for it; careful: change nothing where a live VE
-    would lose its way or the ini has an error; force: not even then, and harden even where it leaves addresses
-    unanswered; empty: the wanted state is nothing, as for uninstall; wait_s: for the lock; watch: is told of the
-    changes as they are made.
+    would lose its way or, for a command, the ini has an error; settings: go by these, whatever the ini says; held:
+    VEs that stay as they are noted, whatever their configs say; force: not even then, and harden even where it
+    leaves addresses unanswered; empty: the wanted state is nothing, as for uninstall; wait_s: for the lock; watch:
+    is told of the changes as they are made.
     """
 
     ctids: frozenset[str] | None = None
@@ -44,6 +45,8 @@ class Request:
     devices: Mapping[str, str] = field(default_factory=dict)
     harden: str = ""
     careful: bool = False
+    settings: Settings | None = None
+    held: frozenset[str] = frozenset()
     force: bool = False
     empty: bool = False
     wait_s: float = 10.0
@@ -61,8 +64,9 @@ class Report:
 
     moves: what becomes of live VEs; refused: why nothing was changed, "" where it was; moved: (address, device) of
     what neighbours must hear about; known, records: our notes on VEs as they were and as they should be; configs:
-    those read; found: what is in the kernel; settings: by this node's device names; warnings: of the ini; remarks:
-    what may be news; hardened: the node's ARP was hardened by this run; now: seconds since boot, as in the notes.
+    those read; found: what is in the kernel; settings: by this node's device names; ini: as it names them;
+    warnings: of the ini; remarks: what may be news; hardened: the node's ARP was hardened by this run; now: seconds
+    since boot, as in the notes.
     """
 
     ops: tuple[Op, ...] = ()
@@ -79,6 +83,7 @@ class Report:
     configs: Mapping[str, Reading] = field(default_factory=dict)
     found: frozenset[Item] = frozenset()
     settings: Settings = field(default_factory=Settings)
+    ini: Settings = field(default_factory=Settings)
     warnings: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     hardened: bool = False

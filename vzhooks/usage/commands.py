@@ -104,5 +104,7 @@ def _of_the_node(commands: Any) -> None:
     uninstall.add_argument("--dry-run", action="store_true", help="say what it would remove, and change nothing")
     uninstall.add_argument("--destdir", default="", metavar="D", help="uninstall from below this directory")
 
+    commands.add_parser("daemon", help="stay: answer hooks and commands at once, watch the node and mend it")
+
     hook = commands.add_parser("hook", help="what the hook scripts call")
     hook.add_argument("name", choices=("mount", "umount", "postumount", "boot"), help="the event")
