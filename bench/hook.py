@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from tests.lab import Box, ExampleNode
+from tests.lab.actions import mount_fs
 from tests.lab.vzctl4 import environment
 
 MOUNT_LIMIT, RESYNC_LIMIT = 30.0, 1.05  # the second: no slower, within the noise of a run
@@ -63,6 +64,7 @@ def prepare(node: ExampleNode) -> None:
     for n in range(VES + 1):
         node.create_ve(str(1000 + n), [f"192.168.18.{20 + n}"], "eth3")
         if n < VES:
+            mount_fs(node.hn, str(1000 + n))
             node.add_route(f"192.168.18.{20 + n}/32", oif="venet0")
     node.hn.run([sys.executable, "-I", "-m", "vzhooks", "resync"], check=True)
     node.hn.write("/etc/bench.add", BASH, 0o755)
