@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from vzhooks.errors import VzhooksError
-from vzhooks.kernel import nft, sysctl
+from vzhooks.kernel import sysctl
 from vzhooks.model import Element, Proxy, Route, Skeleton, Sysctl
 from vzhooks.policy import guard
 from vzhooks.policy.plan import ADD, DELETE, REPLACE, Op
@@ -44,7 +44,7 @@ def apply(ops: tuple[Op, ...], kernel: Any, watch: Watch) -> list[Failure]:
         for step in (group,) if is_guard else ((op,) for op in group):
             error = ""
             try:
-                nft.load(guard_text(step)) if is_guard else _apply_one(step[0], kernel, failures)
+                kernel.load(guard_text(step), step) if is_guard else _apply_one(step[0], kernel, failures)
             except VzhooksError as refusal:
                 error = str(refusal)
                 more = f" and {len(step) - 1} more in one transaction" if step[1:] else ""

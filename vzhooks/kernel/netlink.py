@@ -14,7 +14,7 @@ from typing import Any, Callable
 
 from vzhooks.config.settings import DEVICE
 from vzhooks.errors import HostError, KernelError
-from vzhooks.kernel import lean
+from vzhooks.kernel import lean, nft
 from vzhooks.kernel.messages import (
     FAMILIES,
     name_of,
@@ -50,7 +50,7 @@ class Kernel:
 
     def __init__(self) -> None:
         try:
-            self._ip = _open()
+            self._ip = open_socket()
         except OSError as error:
             raise HostError(f"netlink: {error.strerror}; run as root on Linux 4.18 or later") from None
         # With ipv6.disable=1 the kernel answers an IPv6 dump with the rules and routes of all others.
@@ -68,9 +68,11 @@ class Kernel:
         """Return the devices, without their roles, and main's routes, but for those of each link alone."""
         # What nft(8) cannot name is no device of vzctl's and no way of ours.
         nics = {n.name: n for n in self._nics() if DEVICE.fullmatch(n.name)}
-        main = [r for f, af in self._families.items() for m in self._dump_routes(af, table=MAIN)
-                for r in routes_of(m, f, self.names) if not r.dst.startswith("fe80:")]
-        return Facts(nics, tuple(main), families=tuple(self._families))
+        return Facts(nics, self._main(), families=tuple(self._families))
+
+    def _main(self) -> tuple[Route, ...]:
+        return tuple(r for f, af in self._families.items() for m in self._dump_routes(af, table=MAIN)
+                     for r in routes_of(m, f, self.names) if not r.dst.startswith("fe80:"))
 
     def know(self, nics: Iterable[Nic]) -> None:
         """Take devices for known that were read before, so that answers can name them."""
@@ -110,6 +112,14 @@ class Kernel:
         """Return our routes, in whatever table they are."""
         return frozenset(r for f, af in self._families.items() for m in self._dump_routes(af, proto=PROTOCOL)
                          if m["proto"] == PROTOCOL and table_of(m) != MAIN for r in routes_of(m, f, self.names))
+
+    def guard(self) -> frozenset[Item]:
+        """Return what is in our tables of nftables; raises as `nft.found`."""
+        return nft.found()
+
+    def load(self, text: str, ops: Iterable[Op]) -> None:
+        """Carry out ops of the guard, given as the nft(8) transaction that they are; raises as `nft.load`."""
+        nft.load(text)
 
     def proxies(self, wanted: Iterable[Item]) -> frozenset[Proxy]:
         """Return the published addresses that carry our mark, and those wanted whoever published them.
@@ -186,7 +196,8 @@ class Kernel:
         self._ip.route({ADD: "add", DELETE: "del"}.get(verb, "replace"), **route_request(route, index))
 
 
-def _open() -> Any:
+def open_socket() -> Any:
+    """Return an open socket for questions and changes; raises OSError."""
     try:
         return IPRoute(strict_check=True)
     except OSError as error:

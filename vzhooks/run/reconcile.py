@@ -138,7 +138,7 @@ class _Run:
         rules, others = self.kernel.rules()
         facts, seen = self._facts(others)
         in_the_way = self._in_the_way(others)
-        found = rules | self.kernel.routes() | nft.found()
+        found = rules | self.kernel.routes() | self.kernel.guard()
         count = census.take(self.configs, seen, self.known, self.now, self.request.event, self.request.named is None,
                             self.request.assign, self.request.expect, self.request.devices)
         numbers, occupied = self._tables(facts, count, found)
@@ -174,7 +174,8 @@ class _Run:
     def _take_back(self, report: Report, lost: list[str]) -> Report:
         """Bring back what was found before, and say who would lose his way."""
         set_now = sysctl.read(op.item.key for op in report.ops if isinstance(op.item, Sysctl))
-        now = self.kernel.rules()[0] | self.kernel.routes() | nft.found() | {Sysctl(k, v) for k, v in set_now.items()}
+        now = self.kernel.rules()[0] | self.kernel.routes() | self.kernel.guard()
+        now |= {Sysctl(k, v) for k, v in set_now.items()}
         kept = {i for i in report.found if not isinstance(i, (Proxy, Sysctl)) or getattr(i, "key", "") in set_now}
         apply(plan.diff(frozenset(kept), now), self.kernel, self.request.watch)
         keep.forget_hardening(self.paths, self._before)
