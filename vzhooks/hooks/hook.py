@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from vzhooks.config.vzconf import VeConfig
 from vzhooks.errors import DONE, FAILED, VzhooksError
+from vzhooks.hooks.means import Means
 from vzhooks.kernel import lean
 from vzhooks.neighbours import follow
 from vzhooks.node import host, interrupt, log
@@ -40,15 +41,16 @@ def main(name: str, environ: Mapping[str, str] = os.environ) -> int:
     log.open_standard()
     with interrupt.orderly():
         interrupt.hold()
-        return _main(name, environ)
+        return serve(name, environ, Means())
 
 
-def _main(name: str, environ: Mapping[str, str]) -> int:
+def serve(name: str, environ: Mapping[str, str], means: Means) -> int:
+    """Do the same by given means, whatever signals come; what is to be said goes to descriptor 2."""
     paths, veid, conffile = Paths(), environ.get("VEID", ""), environ.get("VE_CONFFILE", "")
     event = events.Event(name, veid)
     try:
         host.check_ctid(veid)
-        return _mount(event, conffile, paths) if name == "mount" else _unmount(event, paths)
+        return _mount(event, conffile, paths, means) if name == "mount" else _unmount(event, paths, means)
     except VzhooksError as error:
         line = str(error)
     except Exception as error:  # noqa: BLE001 - the hook's door: whatever it is, the operator reads one line
@@ -87,18 +89,18 @@ def _may_be_assigned(paths: Paths, veid: str, conffile: str) -> bool:
     return may_have_uplink(config)
 
 
-def _unmount(event: events.Event, paths: Paths) -> int:
-    report = reconcile.run(paths, Request(event=Event(event.name, event.ctid), door=HOOK, wait_s=LOCK_WAIT_S))
+def _unmount(event: events.Event, paths: Paths, means: Means) -> int:
+    report = means.run(paths, Request(event=Event(event.name, event.ctid), door=HOOK, wait_s=LOCK_WAIT_S))
     for text in [*report.warnings, *(f.text for f in report.failures)]:
         log.say(f"{event.name}: VE {event.ctid}: {text}", ve=event.ctid)
     event.done(report, "gone")
     return DONE
 
 
-def _mount(event: events.Event, conffile: str, paths: Paths) -> int:
+def _mount(event: events.Event, conffile: str, paths: Paths, means: Means) -> int:
     ctid = event.ctid
     try:
-        report = _reconcile(paths, ctid, conffile)
+        report = _reconcile(paths, ctid, conffile, means)
     except VzhooksError as error:
         event.failed(str(error))
         return _end(ctid, [str(error)], _may_be_assigned(paths, ctid, conffile), False)
@@ -114,38 +116,38 @@ def _mount(event: events.Event, conffile: str, paths: Paths) -> int:
     shut = isinstance(config, VeConfig) and not any(f.opens for f in report.failures)
     status = _end(ctid, refusals, may_have_uplink(config), shut and report.settings.on_error == "warn")
     if status:
-        _give_back(paths, event)
+        _give_back(paths, event, means)
         event.failed(refusals[0], "refused")
         return status
     if cut_off and not refusals:
         log.say(f"mount: {cut_off}", ve=ctid)
-    return _started(paths, event, report)
+    return _started(paths, event, report, means)
 
 
-def _started(paths: Paths, event: events.Event, report: Report) -> int:
+def _started(paths: Paths, event: events.Event, report: Report, means: Means) -> int:
     """Put a start that goes on on record, and tell neighbours of it."""
     event.done(report, "unassigned")
     _say_hardened(report)
     try:
-        _tell_neighbours(paths, event.ctid, report)
+        _tell_neighbours(paths, event.ctid, report, means)
     except OSError as error:  # no process or socket to be had: no reason to refuse a VE whose way is right
         log.say(f"mount: VE {event.ctid}: neighbours are not told ({error.strerror}); "
                 "`vzhooks resync` when it runs", ve=event.ctid)
     return DONE
 
 
-def _tell_neighbours(paths: Paths, ctid: str, report: Report) -> None:
-    follow.announce_moved(report)
+def _tell_neighbours(paths: Paths, ctid: str, report: Report, means: Means) -> None:
+    means.moved(report)
     # A closed node has a rule for each VE's device, and OpenVZ 9 makes that later.
     closed = is_closed(report.settings)
     ways = (w for w in report.ways if w.ve.ctid == ctid and (w.uplink or closed))
     addresses = frozenset(a for w in ways for a in w.ve.addresses)
     if addresses:
-        follow.after_mount(paths, ctid, addresses)
+        means.mounted(paths, ctid, addresses)
 
 
-def _reconcile(paths: Paths, ctid: str, conffile: str) -> Report:
-    return reconcile.run(paths, Request(event=Event("mount", ctid), conffile=conffile, door=HOOK, wait_s=LOCK_WAIT_S))
+def _reconcile(paths: Paths, ctid: str, conffile: str, means: Means) -> Report:
+    return means.run(paths, Request(event=Event("mount", ctid), conffile=conffile, door=HOOK, wait_s=LOCK_WAIT_S))
 
 
 def _sorted(report: Report, ctid: str) -> tuple[list[str], list[str]]:
@@ -164,9 +166,9 @@ def _end(ctid: str, refusals: list[str], assigned: bool, warn: bool) -> int:
     return FAILED if refuse else DONE
 
 
-def _give_back(paths: Paths, event: events.Event) -> None:
+def _give_back(paths: Paths, event: events.Event, means: Means) -> None:
     """Remove what a refused start left: vzctl runs no unmount hooks then (lib/fs.c)."""
     try:
-        reconcile.run(paths, Request(event=Event("refused", event.ctid), door=HOOK, wait_s=wait_s(event.start)))
+        means.run(paths, Request(event=Event("refused", event.ctid), door=HOOK, wait_s=wait_s(event.start)))
     except VzhooksError as error:
         log.say(f"mount: VE {event.ctid}: {error}", ve=event.ctid)

@@ -17,13 +17,12 @@ from vzhooks.config.settings import DEVICE
 from vzhooks.config.vzconf import VeConfig, addresses_in
 from vzhooks.errors import DONE, FAILED, KernelError, VzhooksError
 from vzhooks.hooks.hook import LOCK_WAIT_S, wait_s
+from vzhooks.hooks.means import Means
 from vzhooks.kernel import lean
-from vzhooks.neighbours import follow
 from vzhooks.node import host, interrupt, log, notes
 from vzhooks.node.host import Paths
 from vzhooks.policy.evidence import may_have_uplink
 from vzhooks.policy.records import Expected, Record
-from vzhooks.run import reconcile
 from vzhooks.run.request import HOOK, Report, Request
 
 
@@ -35,10 +34,11 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
     log.open_standard()
     with interrupt.orderly():
         interrupt.hold()
-        return _main(environ)
+        return serve(environ, Means())
 
 
-def _main(environ: Mapping[str, str]) -> int:
+def serve(environ: Mapping[str, str], means: Means) -> int:
+    """Do the same by given means, whatever signals come; what is to be said goes to descriptor 2."""
     paths, veid = Paths(), environ.get("VEID", "")
     uplink = "?"
     try:
@@ -46,8 +46,8 @@ def _main(environ: Mapping[str, str]) -> int:
         added, record = addresses_in(environ.get("IP_ADD", "").split()), _record(paths, ctid)
         uplink = _uplink(paths, ctid, record)
         if environ.get("VE_STATE", "running") != "running":
-            return _made(paths, ctid, environ.get("HNAME", ""))
-        return _close(paths, ctid, uplink, added)
+            return _made(paths, ctid, environ.get("HNAME", ""), means)
+        return _close(paths, ctid, uplink, added, means)
     except VzhooksError as error:
         line = str(error)
     except Exception as error:  # noqa: BLE001 - the hook's door: whatever it is, the operator reads one line
@@ -70,21 +70,21 @@ def _uplink(paths: Paths, ctid: str, record: Record | None) -> str:
     return config.uplink if isinstance(config, VeConfig) else "?" if may_have_uplink(config) else ""
 
 
-def _made(paths: Paths, ctid: str, device: str) -> int:
+def _made(paths: Paths, ctid: str, device: str, means: Means) -> int:
     """Hold a device that vzctl is about to make for a VE that starts, by its name and before its first packet."""
     if DEVICE.fullmatch(device):
-        report = reconcile.run(paths, Request(ctids=frozenset({ctid}), devices={ctid: device}, door=HOOK,
-                                              wait_s=LOCK_WAIT_S))
+        report = means.run(paths, Request(ctids=frozenset({ctid}), devices={ctid: device}, door=HOOK,
+                                          wait_s=LOCK_WAIT_S))
         failed = [f.text for f in report.failures if f.opens]
         if failed:
             raise KernelError("; ".join(failed))
     return DONE
 
 
-def _close(paths: Paths, ctid: str, uplink: str, added: tuple[str, ...]) -> int:
+def _close(paths: Paths, ctid: str, uplink: str, added: tuple[str, ...], means: Means) -> int:
     start = time.monotonic()
     request = Request(ctids=frozenset({ctid}), expect={ctid: Expected(None, added)}, door=HOOK, wait_s=LOCK_WAIT_S)
-    report = reconcile.run(paths, request)
+    report = means.run(paths, request)
     before = report.known.get(ctid)
     # What the wrapper of vzctl expects as well is its own to end.
     ours = frozenset(added).difference(before.expected.addresses if before and before.expected else ())
@@ -92,10 +92,9 @@ def _close(paths: Paths, ctid: str, uplink: str, added: tuple[str, ...]) -> int:
     for text in [*report.warnings, *refusals]:
         log.say(f"address: VE {ctid}: {text}", log.ERROR if refusals else log.WARNING, ve=ctid)
     if refusals:
-        reconcile.run(paths, Request(ctids=frozenset({ctid}), expect={ctid: ours}, door=HOOK,
-                                     wait_s=wait_s(start)))
+        means.run(paths, Request(ctids=frozenset({ctid}), expect={ctid: ours}, door=HOOK, wait_s=wait_s(start)))
         return FAILED
-    follow.after_change(paths, ctid, frozenset(added), ours)
+    means.changed(paths, ctid, frozenset(added), ours)
     return DONE
 
 

@@ -13,16 +13,18 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vzhooks.errors import VzhooksError
-from vzhooks.kernel import nft
 from vzhooks.model import Element
 from vzhooks.neighbours import announce
 from vzhooks.node import evidence, interrupt, log, notes
 from vzhooks.node.host import Paths
 from vzhooks.run import events, reconcile
 from vzhooks.run.request import HOOK, Report, Request
+
+if TYPE_CHECKING:
+    from vzhooks.kernel.netlink import Kernel
 
 ROUTE_WAIT_S = 90.0
 """How long a started VE's route may take; vzctl 4 and OpenVZ 9 need 0.1 to 7 s."""
@@ -53,10 +55,10 @@ def after_change(paths: Paths, ctid: str, added: frozenset[str], expected: froze
     """
     folders = evidence.lock_dirs(paths, evidence.vz_conf(paths))
     held = evidence.is_locked(folders, ctid)  # not with --skiplock; asked here, since vzctl may be done very soon
-    detach(lambda: _settle(paths, ctid, added, expected, folders if held else []))
+    detach(lambda: settle(paths, ctid, added, expected, folders if held else []))
 
 
-def _settle(paths: Paths, ctid: str, added: frozenset[str], expected: frozenset[str], held: list[str]) -> None:
+def settle(paths: Paths, ctid: str, added: frozenset[str], expected: frozenset[str], held: list[str]) -> None:
     """Do so; held: the folders with the lock of the vzctl at work, none where it holds no lock."""
     from vzhooks.kernel.arrival import wait_for_route
     deadline = time.monotonic() + (ROUTE_WAIT_S if held else UNLOCKED_WAIT_S)
@@ -103,10 +105,11 @@ def _tell(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
     """Publish and announce what is routed of a VE, now and some times more."""
     if os.path.exists(paths.ves):  # without our notes vzhooks was uninstalled meanwhile, and must not come back
         request = Request(ctids=frozenset({ctid}), door=HOOK, wait_s=30.0)
-        _repeat((), lambda: _places(_heal(paths, request, ctid), ctid, addresses), len(addresses))
+        _repeat((), lambda: places(_heal(paths, request, ctid), ctid, addresses), len(addresses))
 
 
-def _places(report: Report, ctid: str, addresses: frozenset[str]) -> list[tuple[str, str]]:
+def places(report: Report, ctid: str, addresses: frozenset[str]) -> list[tuple[str, str]]:
+    """Return where to announce those of a VE's addresses that a run found routed."""
     ways = (w for w in report.ways if w.ve.ctid == ctid and w.uplink)
     routed = addresses.intersection(report.facts.local)
     return [(a, w.uplink.device) for w in ways if w.uplink for a in w.ve.addresses if a in routed]
@@ -119,18 +122,22 @@ def _repeat(places: Sequence[tuple[str, str]], more: Callable[[], Sequence[tuple
         time.sleep(pause)
         if more and len(places) < whole:
             places = more()
-        announce.send(_standing(places))
+        announce.send(_standing_now(places))
 
 
-def _standing(places: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+def _standing_now(places: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    from vzhooks.kernel.netlink import Kernel
+    with Kernel() as kernel:
+        return standing(places, kernel)
+
+
+def standing(places: Sequence[tuple[str, str]], kernel: Kernel) -> list[tuple[str, str]]:
     """Return what still holds of these places: the VE may have stopped, moved or left the node meanwhile.
 
     An address that fell to main is announced from there while it is routed and has no uplink again.
     """
-    from vzhooks.kernel.netlink import Kernel
-    with Kernel() as kernel:
-        facts = kernel.facts()
-    exits = {i.value for i in nft.found() if isinstance(i, Element) and i.set.startswith("exits")}
+    facts = kernel.facts()
+    exits = {i.value for i in kernel.guard() if isinstance(i, Element) and i.set.startswith("exits")}
     held, routed = {a for a, _ in exits}, {r.dst.partition("/")[0] for r in facts.main if r.dst != "default"}
     own, hard = {a: n.name for n in facts.nics.values() for a in n.owns}, _is_hardened()
     return [(a, d) for a, d in places if ((own[a] == d) == hard if a in own else
