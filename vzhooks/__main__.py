@@ -9,6 +9,7 @@ from contextlib import suppress
 if sys.version_info < (3, 9):  # noqa: UP036 - whoever runs a source tree by hand; pip looks itself
     sys.exit("vzhooks: this Python is too old; vzhooks needs Python 3.9 or later, install it for that one")
 
+from vzhooks import __version__
 from vzhooks.node import interrupt
 
 
@@ -17,6 +18,10 @@ def main() -> None:
     interrupt.end_at_once()
     gc.disable()  # nothing is freed in so short a life, and looking for it takes a twentieth of it
     try:
+        from vzhooks.ask import command
+        found = command.instead(__version__, sys.argv[1:])
+        if found is not None:
+            os._exit(found)
         from vzhooks.cli import main
         status = main.main()  # which has flushed what was printed
     except Exception as error:  # noqa: BLE001 - the door: whatever it is, the operator reads one line

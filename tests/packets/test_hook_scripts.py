@@ -107,7 +107,7 @@ def test_nothing_of_a_hook_keeps_a_descriptor_open(site, uplink, status):
 
 BROKEN = {
     "its interpreter is gone": None,
-    "its interpreter has no vzhooks": f'#!/bin/sh\nexec {sys.executable} -S "$@"\n',
+    "its interpreter has no vzhooks": f'#!/bin/sh\nexec {sys._base_executable} "$@"\n',
     "its interpreter ends with 1": "#!/bin/sh\nexit 1\n",
     "its interpreter is killed": "#!/bin/sh\nkill -9 $$\n",
     "its interpreter is no program": "\x7fELF",

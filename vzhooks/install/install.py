@@ -155,7 +155,10 @@ def _data(kind: str, name: str) -> bytes:
 
 def _script(name: str, python: str) -> bytes:
     quoted = python.replace("'", "'\\''")
-    return _data("scripts", name).replace(b"@PYTHON@", os.fsencode(quoted))
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    ask = files.content(os.path.join(package, "ask", "thin.py")).rstrip()
+    text = _data("scripts", name).replace(b"@ASK@", ask).replace(b"@VERSION@", __version__.encode())
+    return text.replace(b"@PYTHON@", os.fsencode(quoted))
 
 
 def _hints(paths: Paths, lines: Collection[str]) -> Iterator[str]:
