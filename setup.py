@@ -22,7 +22,7 @@ setup(
     keywords=["openvz", "virtuozzo", "vzctl", "policy routing", "nftables", "uplink"],
     platforms=["Linux"],
     python_requires=">=3.9",
-    install_requires=["pyroute2>=0.9.7,<0.10"],
+    install_requires=["inotify-simple>=1.3,<3", "pyroute2>=0.9.7,<0.10"],
     packages=[*find_packages(include=["vzhooks", "vzhooks.*"]), "vzhooks.scripts", "vzhooks.conf"],
     package_dir={"vzhooks.scripts": "scripts", "vzhooks.conf": "conf"},
     package_data={"vzhooks.scripts": ["vps.*", "vz-*", "vzctl"], "vzhooks.conf": ["*.ini", "*.service", "*.conf"]},

@@ -92,10 +92,10 @@ def test_only_kernel_talks_netlink():
              if isinstance(node, ast.Constant) and re.match(r"pyroute2[.\w]*$", str(node.value))}
     users |= {n for n, uses in modules().items() if any(u.startswith("pyroute2") for u in uses)}
     assert users == {"kernel/conntrack", "kernel/netlink", "kernel/lean"}
-    doors = {"__main__", "hooks/hook", "hooks/live", "daemon/loop"}
+    doors = {"__main__", "hooks/hook", "hooks/live", "daemon/loop", "daemon/children"}
     assert {n for n, uses in modules().items() if "kernel/lean" in uses} == {"kernel/netlink"} | doors
     readers = {"kernel/arrival", "kernel/asking", "doctor/gather", "neighbours/follow",
-               "daemon/healer", "daemon/mending"}
+               "daemon/mending", "kernel/remembered"}
     assert {n for n, uses in modules().items() if "kernel/netlink" in uses} == {"run/reconcile"} | readers
 
 

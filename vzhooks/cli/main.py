@@ -232,7 +232,7 @@ def _done(args: argparse.Namespace, event: Event, lines: Iterable[str]) -> int:
 def cmd_daemon(args: argparse.Namespace, event: Event) -> int:
     """Stay on the node until told to end."""
     from vzhooks.daemon import resident
-    resident.run(Paths())
+    resident.run(Paths(), lambda words: main(list(words)))
     return DONE
 
 

@@ -9,12 +9,14 @@ node is right soon after one of them ends.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from vzhooks.daemon.happenings import HEAL, REFUSED, Board, Happening
 from vzhooks.daemon.mending import Mending
 from vzhooks.daemon.part import Part
-from vzhooks.errors import LockBusy
-from vzhooks.kernel.netlink import Kernel
+from vzhooks.daemon.rivals import Rivals
+from vzhooks.errors import LockBusy, VzhooksError
+from vzhooks.kernel.remembered import Remembered
 from vzhooks.node import host, log
 from vzhooks.node.host import Paths
 from vzhooks.run import events
@@ -22,75 +24,91 @@ from vzhooks.run.request import Report
 
 DEBOUNCE_S = 0.02
 """Several events come at once: of a link that goes down, of each rule that is flushed."""
-LONGEST_GAP_S = 0.5
-QUIET_S = 2.0
+LONGEST_GAP_S, QUIET_S = 0.5, 2.0
+SHARE = 3
+"""So many times what a mending took is left to others before the next one, whatever happens meanwhile."""
 LOOK_ROUND_S = 60.0
-"""How often the whole node is looked at, whatever was heard of it."""
-BUSY_S = 0.05
+"""How often the whole node is read and looked at, whatever was heard of it."""
+BUSY_S, FAILED_S = 0.05, 5.0
+"""When to try again while another vzhooks is at work, and after an error."""
 
 
 class Healer(Part):
     """Hold what is to be mended, and when."""
 
-    def __init__(self, paths: Paths, board: Board) -> None:
-        self.paths, self.board, self.mending = paths, board, Mending(paths)
+    def __init__(self, paths: Paths, kernel: Remembered, board: Board, rivals: Rivals) -> None:
+        self.paths, self.kernel, self.board, self.rivals = paths, kernel, board, rivals
+        self.mending = Mending(paths)
         self._whys: dict[str, None] = {"start": None}
-        self._at = self._mended = time.monotonic()
+        self._at, self._mended, self._free, self._looked = 0.0, -QUIET_S, 0.0, time.monotonic()
         self._gap = DEBOUNCE_S
         self._said: frozenset[str] = frozenset()
+        self._gone: Callable[[], object] = lambda: None
 
     @property
     def waiting(self) -> str:
         """Return what waits for `vzhooks resync --force`, "" for nothing."""
         return self.mending.waiting
 
+    def when_uninstalled(self, gone: Callable[[], object]) -> None:
+        """Have this called once vzhooks is no longer installed: what was taken away must not come back."""
+        self._gone = gone
+
     def want(self, why: str, at_once: bool = False) -> None:
-        """Have the node mended soon; why: in a word or two, for the log; at_once: it is one event that matters."""
+        """Have the node mended soon; why: in a word or two, for the log; at_once: one event that matters."""
         now = time.monotonic()
-        soon = max(now if at_once else now + DEBOUNCE_S, self._mended + self._gap if self._is_restless(now) else now)
+        soon = max(now + (0 if at_once else DEBOUNCE_S), self._free)
         self._at = min(self._at, soon) if self._whys else soon
         self._whys[why] = None
 
     def due(self) -> float:
         """Return when the node is to be mended, or looked at."""
-        return self._at - time.monotonic()
+        return (self._at if self._whys else self._looked + LOOK_ROUND_S) - time.monotonic()
 
     def run(self, ready: frozenset[int]) -> None:
         """Mend, and say what was done."""
-        whys, self._whys = ",".join(self._whys) or "look", {}
-        self._at = time.monotonic() + LOOK_ROUND_S
+        whys, self._whys = self._whys or self._look_round(), {}
         event = events.Event("heal")
         try:
-            with Kernel() as kernel:
-                report = self.mending.mend(kernel)
+            if not host.is_installed(self.paths):
+                self._gone()
+                return
+            self._done(",".join(whys), event, self.mending.mend(self.kernel))
         except LockBusy:
-            self._again(whys)
-            return
-        self._done(whys, event, report)
+            self._again(whys, BUSY_S)
+        except VzhooksError as error:
+            self.kernel.renew()
+            self._say({str(error)})
+            self._again(whys, FAILED_S)
 
-    def _again(self, whys: str) -> None:
-        """Try again soon; raises HostError where the lock is away for good."""
-        host.require_root()
-        self._whys = dict.fromkeys(whys.split(","))
-        self._at = time.monotonic() + BUSY_S
+    def _look_round(self) -> dict[str, None]:
+        self._looked = time.monotonic()
+        self.kernel.forget()
+        return {"look": None}
+
+    def _again(self, whys: dict[str, None], seconds: float) -> None:
+        self._whys, self._at = {**whys, **self._whys}, time.monotonic() + seconds
 
     def _done(self, whys: str, event: events.Event, report: Report) -> None:
         self._say({*report.warnings, *self._waiting_line(), *(f.text for f in report.failures)})
         if report.refused:
             self.board.tell(Happening(REFUSED, text=self.waiting, why=whys, report=report))
-        if not report.ops or report.refused:
-            return
+        changed = bool(report.ops) and not report.refused
+        self._pause(changed, event.ms / 1000)
+        if changed:
+            event.done(report, cause=whys, by=self.rivals.told())
+            self.board.tell(Happening(HEAL, why=whys, changes=len(report.ops), seconds=event.ms / 1000, report=report))
+
+    def _pause(self, changed: bool, took_s: float) -> None:
+        """Decide how soon the next mending may be."""
         now = time.monotonic()
-        self._gap = min(2 * self._gap, LONGEST_GAP_S) if self._is_restless(now) else DEBOUNCE_S
-        self._mended = now
-        event.done(report, cause=whys)
-        self.board.tell(Happening(HEAL, why=whys, changes=len(report.ops), seconds=event.ms / 1000, report=report))
+        if changed:
+            self._gap = min(2 * self._gap, LONGEST_GAP_S) if now - self._mended < QUIET_S else DEBOUNCE_S
+            self._mended = now
+        self._free = now + max(self._gap if now - self._mended < QUIET_S else 0.0, SHARE * took_s)
 
     def _waiting_line(self) -> list[str]:
         return [f"{self.waiting}; so that waits: mend it, or `vzhooks resync --force`"] if self.waiting else []
-
-    def _is_restless(self, now: float) -> bool:
-        return now - self._mended < QUIET_S
 
     def _say(self, lines: set[str]) -> None:
         """Say each line once, and again only after it was no longer true."""

@@ -8,21 +8,31 @@ import gc
 import os
 import signal
 
-from vzhooks.daemon.happenings import Board
+from vzhooks import __version__
+from vzhooks.daemon.announcer import Announcer
+from vzhooks.daemon.answering import Answering, Command
+from vzhooks.daemon.files import Files
+from vzhooks.daemon.happenings import HEAL, Board
 from vzhooks.daemon.healer import Healer
+from vzhooks.daemon.listening import listening
 from vzhooks.daemon.loop import Loop
 from vzhooks.daemon.notify import Watchdog, notify
 from vzhooks.daemon.part import Part
+from vzhooks.daemon.rivals import Rivals
+from vzhooks.daemon.server import Server
 from vzhooks.daemon.signals import Signals
+from vzhooks.daemon.watcher import Watcher
 from vzhooks.errors import HostError, LockBusy
+from vzhooks.kernel.remembered import Remembered
 from vzhooks.node import host, log
 from vzhooks.node.host import Paths
 
 
-def run(paths: Paths) -> None:
+def run(paths: Paths, command: Command) -> None:
     """Stay until SIGTERM or SIGINT; what is in the kernel stays as it is.
 
-    Raises HostError where vzhooks is not installed here, LockBusy where another one runs.
+    command: carries out a command line, in a child. Raises HostError where vzhooks is not installed here, LockBusy
+    where another one runs.
     """
     host.require_root()
     if not host.is_installed(paths):
@@ -31,7 +41,7 @@ def run(paths: Paths) -> None:
     parts: list[Part] = []
     loop = Loop(parts)
     try:
-        parts += _parts(paths, loop)
+        parts += _parts(paths, loop, command)
         gc.collect()
         gc.freeze()  # what is there from the start is never garbage, and children share it
         notify("READY=1")
@@ -44,13 +54,17 @@ def run(paths: Paths) -> None:
         os.close(alone)
 
 
-def _parts(paths: Paths, loop: Loop) -> list[Part]:
+def _parts(paths: Paths, loop: Loop, command: Command) -> list[Part]:
     """Return all parts, those first whose work the others' follows."""
-    board = Board()
-    healer = Healer(paths, board)
-    signals = Signals({signal.SIGTERM: loop.stop, signal.SIGINT: loop.stop,
+    kernel, board, rivals = Remembered(), Board(), Rivals()
+    healer, announcer = Healer(paths, kernel, board, rivals), Announcer(kernel)
+    board.listen(lambda done: announcer.hear(done.report) if done.kind == HEAL and done.report else None)
+    healer.when_uninstalled(loop.stop)
+    server = Server(paths, listening(paths), Answering(kernel, announcer, healer, command), __version__)
+    signals = Signals({signal.SIGTERM: loop.stop, signal.SIGINT: loop.stop, signal.SIGCHLD: server.reap,
                        signal.SIGHUP: lambda: _reload(healer)})
-    return [signals, Watchdog(), healer]
+    watcher = Watcher(kernel, healer, rivals)
+    return [signals, Watchdog(), watcher, Files(paths, healer), server, healer, announcer]
 
 
 def _reload(healer: Healer) -> None:
@@ -62,7 +76,7 @@ def _reload(healer: Healer) -> None:
 
 def _alone(paths: Paths) -> int:
     """Hold the lock that only one daemon can have; raises LockBusy where another one has it."""
-    path = os.path.join(os.path.dirname(paths.lock), "daemon.lock")
+    path = paths.daemon_lock
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

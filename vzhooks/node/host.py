@@ -54,6 +54,8 @@ _PATHS = {
     "sysctl_d": "/etc/sysctl.d/90-vzhooks.conf",
     "ves": "/run/vzhooks/ves.json",
     "lock": "/run/vzhooks/lock",
+    "daemon_lock": "/run/vzhooks/daemon.lock",
+    "socket": "/run/vzhooks/daemon.sock",
     "vz_conf": "/etc/vz/vz.conf",
     "conf_dir": "/etc/vz/conf",
     "veip4": "/var/lib/vzctl/veip",
@@ -107,6 +109,18 @@ def lock(path: str, wait_s: float) -> Iterator[None]:
         if not _is_file(path, handle):
             raise LockBusy(f"{path}: vzhooks was uninstalled while this waited; start it again if that was not meant")
         yield
+    finally:
+        os.close(handle)
+
+
+def is_free(path: str) -> bool:
+    """Tell whether nobody holds the lock just now; whoever takes it next may be first."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return True  # who takes it will say what is wrong
+    try:
+        return flocked(handle, 0.0)
     finally:
         os.close(handle)
 

@@ -1,0 +1,27 @@
+"""The daemon serves hooks and commands as they serve themselves, and mends what changes on the node."""
+
+import pytest
+
+from tests.resident import resident, until
+from tests.site import VE101, pair
+from tests.told import records
+
+
+@pytest.fixture
+def daemon(site):
+    with resident(site) as daemon:
+        yield daemon
+
+
+def test_a_ve_starts_stops_and_moves_by_the_daemon(site, daemon):
+    site.both("101", uplink="eth3")
+    assert records(site)["101"]["phase"] in ("starting", "running")
+    site.leaves_by("101", "eth3")
+    site.comes_by("eth3", *pair("101"))
+    until(lambda: records(site)["101"]["phase"] == "running")
+    site.settled()
+    site.vzhooks("set", "101", "--uplink", "eth4")
+    site.leaves_by("101", "eth4")
+    site.stop("101")
+    assert "101" not in records(site) or records(site)["101"]["phase"] == "stopping"
+    assert VE101 not in site.hn("ip", "rule") + site.hn("nft", "list", "ruleset")

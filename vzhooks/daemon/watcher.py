@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Hear what changes in the kernel, and have the node mended for what may concern it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vzhooks.daemon.healer import Healer
+from vzhooks.daemon.part import Part
+from vzhooks.daemon.rivals import Rivals
+from vzhooks.kernel.remembered import Remembered
+from vzhooks.kernel.told import LINKS, ROUTES, Told
+from vzhooks.model import MAIN, PROTOCOL
+
+
+class Watcher(Part):
+    """Hold the kernel's word on changes; what is heard while others read it comes here as well."""
+
+    def __init__(self, kernel: Remembered, healer: Healer, rivals: Rivals) -> None:
+        self.kernel, self.healer, self.rivals = kernel, healer, rivals
+        kernel.listen(self.hear)
+
+    def fds(self) -> Iterable[int]:
+        """Return the sockets on which changes are told."""
+        return self.kernel.fds()
+
+    def run(self, ready: frozenset[int]) -> None:
+        """Take in what came."""
+        self.kernel.catch_up()
+
+    def hear(self, told: Told) -> None:
+        """Have the node mended for one change by others, at once where a link comes or goes."""
+        if told.what != ROUTES or told.table == MAIN or told.protocol == PROTOCOL:
+            self.rivals.hear(told)
+            self.healer.want(told.what, at_once=told.what == LINKS)
