@@ -25,7 +25,7 @@ setup(
     install_requires=["inotify-simple>=1.3,<3", "pyroute2>=0.9.7,<0.10"],
     packages=[*find_packages(include=["vzhooks", "vzhooks.*"]), "vzhooks.scripts", "vzhooks.conf"],
     package_dir={"vzhooks.scripts": "scripts", "vzhooks.conf": "conf"},
-    package_data={"vzhooks.scripts": ["vps.*", "vz-*", "vzctl"], "vzhooks.conf": ["*.ini", "*.service", "*.conf"]},
+    package_data={"vzhooks.scripts": ["vps.*", "vz-*", "vzctl"], "vzhooks.conf": ["*.ini", "*.service", "*.socket", "*.conf"]},
     entry_points={"console_scripts": ["vzhooks = vzhooks.__main__:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",

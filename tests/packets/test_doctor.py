@@ -83,6 +83,7 @@ BREAK = {
     "ve-uplink": lambda s: s.node.write_conf("109", ["192.168.18.109"], "eth9"),
     "networkd": lambda s: (s.node.hn.write("/run/systemd/netif/state", ""),
                            s.node.hn.path("/etc/systemd/networkd.conf.d/90-vzhooks.conf").unlink()),
+    "daemon": lambda s: s.node.hn.path("/run/systemd/system").mkdir(parents=True, exist_ok=True),
     "diverted": lambda s: rule(s, 500),
     "rule-before": lambda s: s.hn("ip", "rule", "add", "to", "10.9.0.0/16", "lookup", "77", "priority", "500"),
     "rule-after": lambda s: rule(s, 32000, 77),

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from vzhooks import __version__
+from vzhooks.ask import command
 from vzhooks.node.host import Paths
 from vzhooks.run import assign, reconcile
 from vzhooks.run.request import LOOK, Request
@@ -23,7 +25,8 @@ def gather(paths: Paths, given: Sequence[str]) -> View:
     """
     ctids = assign.find_all(paths, given)
     report = reconcile.run(paths, Request(ctids=frozenset(ctids) or None, dry_run=True, door=LOOK))
-    return ask(View(report, report.settings, ctids, others=report.facts.theirs, warnings=report.warnings))
+    return ask(View(report, report.settings, ctids, others=report.facts.theirs, warnings=report.warnings,
+                    daemon=command.hello(__version__)))
 
 
 def ask(seen: View) -> View:

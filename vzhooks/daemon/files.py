@@ -12,7 +12,7 @@ from inotify_simple import INotify, flags
 from vzhooks.daemon.healer import Healer
 from vzhooks.daemon.part import Part
 from vzhooks.node import log
-from vzhooks.node.host import CTID, Paths
+from vzhooks.node.host import CTID, HOOKS, Paths
 
 CHANGES = (flags.CLOSE_WRITE | flags.MOVED_TO | flags.MOVED_FROM | flags.CREATE | flags.DELETE | flags.ATTRIB
            | flags.DELETE_SELF | flags.MOVE_SELF)
@@ -75,6 +75,8 @@ class Files(Part):
         if folder == os.path.dirname(self.paths.ini):
             return os.path.join(folder, name) in (self.paths.ini, self.paths.vz_conf)
         stem, ext = os.path.splitext(name)
+        if folder == self.paths.conf_dir and name in HOOKS:
+            return True  # which tell whether vzhooks is installed
         return bool(CTID.fullmatch(stem)) and ext == (".conf" if folder == self.paths.conf_dir else "")
 
     def _watch(self) -> None:

@@ -41,7 +41,8 @@ class Exam:
     host_routes: main's /32 and /128 by LAN NICs as (destination, device); strangers: table -> what
     others have in it; networkd: it runs and takes foreign rules away; answers: address -> MACs that
     answered the probe, macs: device -> MAC; reachable, lookups, others: as in View; nat: address
-    translations of others; untrusted: what of our code others than root can change.
+    translations of others; untrusted: what of our code others than root can change; silent: the daemon is installed
+    where it should run, and does not answer.
     """
 
     report: Report = field(default_factory=Report)
@@ -62,6 +63,7 @@ class Exam:
     lookups: Mapping[tuple[str, str], Lookup] = field(default_factory=dict)
     others: tuple[Other, ...] = ()
     nat: tuple[Nat, ...] = ()
+    silent: bool = False
 
     @property
     def view(self) -> View:

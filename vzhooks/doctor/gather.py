@@ -11,11 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from vzhooks import __version__
+from vzhooks.ask import command
 from vzhooks.config.settings import Settings
 from vzhooks.config.vzconf import VeConfig
 from vzhooks.doctor.findings import Exam
 from vzhooks.errors import InputError, VzhooksError
-from vzhooks.install import chain, shim
+from vzhooks.install import chain, shim, units
 from vzhooks.kernel import nft, sysctl
 from vzhooks.model import Lookup, family_of, host_prefix
 from vzhooks.neighbours import announce, probe
@@ -56,6 +58,7 @@ def gather(paths: Paths, ask: bool) -> Exam:
         hooks={**chain.wrong(paths), **shim.wrong(paths)}, host_routes=tuple(_host_routes(facts)),
         strangers=seen.strangers, reachable=seen.reachable, lookups=seen.lookups, others=facts.theirs,
         nat=nat, networkd=_networkd(), untrusted=tuple(trust.untrusted(trust.executed())),
+        silent=units.is_here() and os.path.exists(paths.daemon_unit) and not command.hello(__version__),
         answers=probe.ask(lan, macs, assigned) if ask else {}, macs=macs,
     )
 

@@ -30,6 +30,13 @@ def untrusted(exam: Exam) -> Iterator[Finding]:
                       "vzhooks in a directory of root's")
 
 
+def silent(exam: Exam) -> Iterator[Finding]:
+    """A daemon that should run here and does not: hooks are slow, and nothing mends the node."""
+    if exam.silent:
+        found = "does not answer, or is of another version: hooks work by themselves, and nobody watches the node"
+        yield Finding("daemon", ERROR, "vzhooks.service", found, "`systemctl restart vzhooks.service`")
+
+
 def own_rules(exam: Exam) -> Iterator[Finding]:
     """A hardened NIC without the rules of its own addresses: with rp_filter=1 nobody answers for it."""
     missing = {op.item.src.partition("/")[0] for op in exam.report.ops if op.verb == "add"
@@ -107,5 +114,5 @@ def networkd(exam: Exam) -> Iterator[Finding]:
         yield Finding("networkd", ERROR, "systemd-networkd", found, fix)
 
 
-FIRST = (unreadable, hooks, untrusted)
+FIRST = (unreadable, hooks, untrusted, silent)
 CHECKS = (own_rules, soft_arp, answers, unanswered, proxy_arp, forwarding, dead_routes, networkd)

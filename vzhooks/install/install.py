@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator
 
 from vzhooks import __version__
 from vzhooks.errors import HostError, UsageError
-from vzhooks.install import chain, shim
+from vzhooks.install import chain, shim, units
 from vzhooks.install.manifest import Manifest
 from vzhooks.kernel.apply import Watch
 from vzhooks.model import PROTOCOL
@@ -56,7 +56,9 @@ def install(paths: Paths, python: str, wrapper: bool = False, dry: bool = False)
             yield line
     except OSError as error:
         raise HostError(f"{error.filename}: {error.strerror}; mend that, and install as root") from None
-    yield from () if paths.root else _hints(paths, lines)
+    if not paths.root:
+        yield from units.start(paths, lines, __version__, dry)
+        yield from _hints(paths, lines)
 
 
 def _require_trust(python: str) -> None:
@@ -112,7 +114,8 @@ def _links(paths: Paths, python: str) -> dict[str, str]:
     folder = sysconfig.get_path("scripts") if here and not paths.root else os.path.dirname(python)
     command = os.path.join(folder, "vzhooks")
     wanted = folder not in USUAL_PATH and (paths.root or os.access(command, os.X_OK))
-    return {paths.boot_want: "../vzhooks-boot.service", **({paths.command: command} if wanted else {})}
+    return {paths.boot_want: "../vzhooks-boot.service", paths.daemon_want: "../vzhooks.service",
+            paths.socket_want: "../vzhooks.socket", **({paths.command: command} if wanted else {})}
 
 
 def _shim(paths: Paths, python: str, asked: bool) -> bytes:
@@ -124,14 +127,15 @@ def _shim(paths: Paths, python: str, asked: bool) -> bytes:
 
 def _files(paths: Paths, python: str) -> dict[str, bytes]:
     line = outline.outline()
-    unit = python.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")  # systemd.service(5)
     # Its content is this node's own, so no package has it.
     names = {} if paths.root else {paths.rt_tables: tables.table_names(notes.load_tables(paths.tables)).encode()}
     return {
         **names,
         paths.ini_sample: _data("conf", "vzhooks.ini"),
         paths.rt_protos: f"{PROTOCOL} vzhooks\n".encode(),
-        paths.boot_unit: _data("conf", "vzhooks-boot.service").replace(b"@PYTHON@", os.fsencode(unit)),
+        paths.boot_unit: units.text(_data("conf", "vzhooks-boot.service"), python),
+        paths.daemon_unit: units.text(_data("conf", "vzhooks.service"), python),
+        paths.socket_unit: _data("conf", "vzhooks.socket"),
         paths.networkd: _data("conf", "networkd.conf"),
         **{_page(paths, name): page.encode() for name, page in manual.pages(line, __version__).items()},
         paths.bash: completion.bash(line).encode(),
@@ -163,8 +167,6 @@ def _script(name: str, python: str) -> bytes:
 
 def _hints(paths: Paths, lines: Collection[str]) -> Iterator[str]:
     """Say what takes effect only when its reader is told; nothing where that does not run here."""
-    if f"put {paths.boot_unit}" in lines and os.path.isdir("/run/systemd/system"):
-        yield "now run: systemctl daemon-reload"
     if f"put {paths.networkd}" in lines and os.path.exists("/run/systemd/netif/state"):
         yield "now run: systemctl restart systemd-networkd && vzhooks resync"
 
@@ -185,6 +187,7 @@ def uninstall(paths: Paths, force: bool, watch: Watch | None = None, dry: bool =
     made, notes = Manifest(paths, disk), _notes(paths)
     if not paths.root:
         _refuse_while_needed(paths, force)
+        yield from units.stop(dry)
     try:
         for path in chain.names(paths):
             yield from chain.take_away(path, disk)
@@ -197,6 +200,8 @@ def uninstall(paths: Paths, force: bool, watch: Watch | None = None, dry: bool =
         for folder, held in notes.items():
             disk.rmtree(folder)
             yield from [f"removed {folder}"] if held else []
+        if not paths.root:
+            units.forget(dry)
     except OSError as error:
         raise HostError(f"{error.filename}: {error.strerror}; mend that, and uninstall as root") from None
 
@@ -228,7 +233,7 @@ def _empty_kernel(paths: Paths, watch: Watch, dry: bool) -> Iterator[str]:
 
 
 def _notes(paths: Paths) -> dict[str, bool]:
-    """Return the directories of our notes, and whether anything but the lock is in them."""
+    """Return the directories of our notes, and whether anything but locks is in them."""
     folders = [] if paths.root else [os.path.dirname(paths.tables), os.path.dirname(paths.ves)]
-    lock = {os.path.basename(paths.lock)}
+    lock = {os.path.basename(path) for path in (paths.lock, paths.daemon_lock, paths.socket)}
     return {folder: os.path.isdir(folder) and bool(set(os.listdir(folder)) - lock) for folder in folders}

@@ -75,6 +75,13 @@ def node(view: View) -> Row:
             "warnings": [printable(text) for text in view.warnings]}
 
 
+def daemon(view: View) -> Row | None:
+    """Return what is to say of the daemon, None where none answers."""
+    said = view.daemon
+    return {"pid": said.get("pid", 0), "since_s": said.get("since_s", 0),
+            "waiting": printable(str(said.get("waiting", "")))} if said else None
+
+
 def uplinks(view: View) -> list[Row]:
     """Return one row an uplink: those that the ini names and those in use; of named VEs, their own."""
     shown = ways(view)
@@ -128,6 +135,7 @@ def as_json(view: View) -> str:
     """Return the view as one JSON object."""
     report = view.report
     data = {"schema": SCHEMA, "ves": ves(view), "uplinks": uplinks(view), "node": node(view),
+            "daemon": daemon(view),
             "changes": [shell(op) for op in report.ops],
             "problems": [{"ve": p.ctid, "text": printable(p.text)} for p in report.problems]}
     return json.dumps(data, indent=2)

@@ -42,7 +42,15 @@ def _node(view: View, width: int | None, colour: bool) -> list[str]:
     assert isinstance(warnings, list)
     lines = [f"warning: {text}" for text in warnings]
     lines += [f"node: {_painted('state', str(row['state']), colour)}: {row['why']}"] if row["why"] else []
+    lines += _daemon(view)
     return [part for line in lines for part in (_wrapped(line, width, "", INDENT) if width else [line])]
+
+
+def _daemon(view: View) -> list[str]:
+    row = rows.daemon(view)
+    since = row["since_s"] if row else 0
+    line = f"daemon: pid {row['pid']}, up {age_of(since)}" if row and isinstance(since, int) else ""
+    return [f"{line}; waiting: {row['waiting']}" if row and row["waiting"] else line] if line else []
 
 
 def _ve_cells(row: Row) -> Cells:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from vzhooks.config.settings import Settings
 from vzhooks.config.vzconf import VeConfig
@@ -24,7 +25,8 @@ class View:
 
     reachable: by (address, device), what the neighbour cache knows; the rest is unknown; lookups: by
     (source, destination), where the kernel sends a packet; others: the rules of others; guarded: the
-    addresses that the guard holds now; warnings: what was wrong while this was read, a line each.
+    addresses that the guard holds now; warnings: what was wrong while this was read, a line each; daemon: what it
+    says of itself, None where none answers.
     """
 
     report: Report
@@ -34,6 +36,7 @@ class View:
     lookups: Mapping[tuple[str, str], Lookup] = field(default_factory=dict)
     others: tuple[Other, ...] = ()
     warnings: tuple[str, ...] = ()
+    daemon: Mapping[str, Any] | None = None
 
 
 def ways(view: View) -> list[Way]:
