@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.site import Site
@@ -29,12 +29,12 @@ def until(holds: Callable[[], object], within: float = LONGEST_S) -> float:
 class Resident:
     """Hold a daemon that runs on a site."""
 
-    def __init__(self, site: Site, *options: str) -> None:
+    def __init__(self, site: Site, command: Sequence[str] = (sys.executable, "-I", "-m", "vzhooks", "daemon")) -> None:
         self.site = site
         self.log = open(site.node.hn.path(LOG), "a+")  # noqa: SIM115
         self.process: subprocess.Popen[str] = site.node.hn.popen(
-            [sys.executable, "-I", *options, "-m", "vzhooks", "daemon"], stdin=subprocess.DEVNULL,
-            stdout=self.log, stderr=self.log, start_new_session=True)
+            command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, start_new_session=True)
+        site.daemons.add(self.process.pid)
 
     def ready(self) -> Resident:
         """Wait until it answers and has looked at the node once."""

@@ -58,6 +58,7 @@ class Site:
 
     def __init__(self, node: ExampleNode) -> None:
         self.node = node
+        self.daemons: set[int] = set()
         self.vzctl = Vzctl9(node) if node.generation == 9 else (Vzctl4Bridged if node.bridged else Vzctl4)(node)
 
     def vzhooks(self, *args: str, rc: int | None = 0) -> subprocess.CompletedProcess[str]:
@@ -228,11 +229,11 @@ class Site:
     def end_announcers(self) -> None:
         """End what the mount hooks left running for some seconds, where it would mend what a test breaks.
 
-        Under the lock, so that none is killed in the midst of a change.
+        Under the lock, so that none is killed in the midst of a change. A daemon goes on.
         """
         with self.node.hn.path("/run/vzhooks/lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            for pid in set(self.node.hn.processes()) - {self.node.hn.pid}:
+            for pid in set(self.node.hn.processes()) - {self.node.hn.pid, *self.daemons}:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
