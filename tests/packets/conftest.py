@@ -1,12 +1,13 @@
 """The example node with vzhooks installed, of each generation, for each rp_filter or for the default of EL."""
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
 
 pytest.register_assert_rewrite("tests.site", "tests.providers", "tests.told", "tests.wrapped")
 
 from tests.lab import ExampleNode  # noqa: E402
+from tests.resident import resident  # noqa: E402
 from tests.site import Site, unordered  # noqa: E402
 from tests.told import running  # noqa: E402
 from tests.wrapped import Wrapped  # noqa: E402
@@ -40,8 +41,10 @@ def pytest_generate_tests(metafunc):
     if 4 in generations and (core or metafunc.definition.get_closest_marker("bridged")):
         generations = (*generations, BRIDGED)
     if "every" in metafunc.fixturenames:
-        settings = [(r, g) for g in generations for r in rp_filters(g, core)]
-        metafunc.parametrize("every", settings, indirect=True, ids=[f"vz{g}-rp_filter{r}" for r, g in settings])
+        settings = [(r, g, False) for g in generations for r in rp_filters(g, core)]
+        settings += [(1, 4, True)] if core and 4 in generations else []
+        ids = [f"vz{g}-rp_filter{r}{'-daemon' * daemon}" for r, g, daemon in settings]
+        metafunc.parametrize("every", settings, indirect=True, ids=ids)
     for name, scope in (("site", None), ("bare", None), ("shared", "module")):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, generations, indirect=True, ids=[f"vz{g}" for g in generations], scope=scope)
@@ -49,11 +52,13 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture
 def every(request):
-    """The node with each value of rp_filter."""
-    with node_of(*request.param) as node:
+    """The node with each value of rp_filter, and once with the daemon."""
+    *kind, daemon = request.param
+    with node_of(*kind) as node:
         site = Site(node)
         site.install()
-        yield site
+        with resident(site) if daemon else nullcontext():
+            yield site
 
 
 @pytest.fixture
