@@ -1,0 +1,51 @@
+"""Where systemd runs, install starts the daemon, an upgrade restarts it, and uninstall stops it, each said."""
+
+import pytest
+
+pytestmark = pytest.mark.generation(4)
+
+SYSTEMCTL = '#!/bin/sh\necho "$*" >>/vz/called\n[ "$1" != is-active ] || [ -e /vz/active ]\n'
+
+
+@pytest.fixture
+def booted(bare):
+    """A node that systemd runs, whose systemctl notes what it is told."""
+    bare.node.hn.path("/run/systemd/system").mkdir(parents=True, exist_ok=True)
+    bare.node.hn.write("/usr/local/bin/systemctl", SYSTEMCTL, 0o755)
+    return bare
+
+
+def called(site):
+    """Return what systemctl was told since the last time."""
+    path = site.node.hn.path("/vz/called")
+    found = path.read_text().splitlines() if path.exists() else []
+    path.unlink(missing_ok=True)
+    return found
+
+
+def test_install_starts_it_and_uninstall_stops_it(booted):
+    said = booted.vzhooks("install", "--dry-run").stdout
+    assert "started vzhooks.service" in said and called(booted) == []
+    assert booted.vzhooks("install").stdout == said
+    assert called(booted) == ["daemon-reload", "start vzhooks.socket", "restart vzhooks.service"]
+    assert booted.node.hn.path("/etc/systemd/system/sockets.target.wants/vzhooks.socket").is_symlink()
+    booted.node.hn.write("/vz/active", "")
+    assert "stopped vzhooks.service" in booted.vzhooks("uninstall").stdout
+    assert called(booted)[1:] == ["stop vzhooks.socket vzhooks.service", "daemon-reload"]
+    assert not booted.node.hn.exists("/etc/systemd/system/vzhooks.service")
+
+
+def test_an_upgrade_restarts_it(booted):
+    booted.vzhooks("install")
+    called(booted)
+    script = booted.node.hn.read("/etc/vz/conf/vps.mount")
+    booted.node.hn.write("/etc/vz/conf/vps.mount", script.replace("status", "state"), 0o755)
+    assert "started vzhooks.service" in booted.vzhooks("install").stdout
+    assert called(booted) == ["start vzhooks.socket", "restart vzhooks.service"]
+
+
+def test_a_systemctl_that_fails_is_named_and_the_rest_is_done(booted):
+    booted.node.hn.write("/usr/local/bin/systemctl", "#!/bin/sh\necho Failed: no bus >&2\nexit 1\n", 0o755)
+    said = booted.vzhooks("install").stdout
+    assert "now run: systemctl restart vzhooks.service   (Failed: no bus)" in said
+    assert booted.node.hn.exists("/etc/vz/conf/vps.mount")
