@@ -103,7 +103,9 @@ class Gateway:
 class Uplink:
     """Hold a named way out of the node.
 
-    gateway, gateway6: an address, "none" or "auto"; table: 0 for one of our choice; sources: networks of its addresses.
+    gateway, gateway6: an address, "none" or "auto"; table: 0 for one of our choice; sources: networks of
+    its addresses; probe: "link", "gateway" or an address; probe_interval, hold_down: seconds; probe_fail,
+    probe_ok: probes in a row.
     """
 
     name: str
@@ -113,6 +115,11 @@ class Uplink:
     backup: str = ""
     table: int = 0
     sources: tuple[str, ...] = ()
+    probe: str = "link"
+    probe_interval: float = 1.0
+    probe_fail: int = 3
+    probe_ok: int = 3
+    hold_down: float = 30.0
 
 
 @dataclass(frozen=True)

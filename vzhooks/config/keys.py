@@ -45,6 +45,8 @@ NODE = _table(
         choices=("rule", "auto")),
     Key("on_error", "refuse", "A VE that names an uplink which does not exist or is reserved: refuse (its start "
         "fails), or warn (it starts cut off, and never leaves by main).", choices=("refuse", "warn")),
+    Key("metrics", "", "Where the daemon answers Prometheus, by http. Needs the Python package prometheus-client.",
+        "ADDRESS:PORT, an IPv6 address in brackets", unset="nowhere", example="127.0.0.1:9188"),
 )
 UPLINK = _table(
     Key("device", "", "The NIC; by default the uplink's own name. Name the bridge or bond, not its member.",
@@ -56,8 +58,17 @@ UPLINK = _table(
         "by-address. What stands here is for its family alone.",
         "IPv4 and IPv6 networks, with blanks or commas between",
         unset="the networks of the device", example="192.168.18.0/24"),
-    Key("backup", "", "Used while this uplink is down. Without it the VE is cut off meanwhile.",
-        "the name of another uplink of this file", unset="none", example="isp2"),
+    Key("backup", "", "Used while this uplink is down, and that one's backup while both are. Without it the VE is cut "
+        "off meanwhile.", "the name of another uplink of this file, but none that leads back here", unset="none",
+        example="isp2"),
+    Key("probe", "link", "What an uplink is down without, as its link and carrier: link (nothing more), gateway (each "
+        "gateway answers ARP or neighbour solicitations), or an ADDRESS (it answers pings by this device). The daemon "
+        "asks; without it only the link counts.", "link, gateway, or an address"),
+    Key("probe_interval", "1s", "How often the daemon asks, and how long it waits for the answer.", "200ms to 1h"),
+    Key("probe_fail", "3", "So many probes in a row without an answer, and the uplink is down.", "1 to 100"),
+    Key("probe_ok", "3", "So many answered in a row, and it works again.", "1 to 100"),
+    Key("hold_down", "30s", "How long it has to work again before VEs return to it from its backup, so that one that "
+        "comes and goes does not move them with it.", "0s to 24h"),
     Key("table", "", "The routing table; by default a number that follows from the name and stays.",
         "1 to 4294967295 but 253, 254, 255", unset="a number of its own", example="1003"),
 )

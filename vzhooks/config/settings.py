@@ -18,6 +18,8 @@ from vzhooks.config import inifile
 from vzhooks.config.inifile import Fault, Section, fault
 from vzhooks.config.keys import DEVICE, NODE, UPLINK, Key
 from vzhooks.config.names import NAME
+from vzhooks.config.values import Wrong as _Wrong
+from vzhooks.config.values import checks, circle, endpoint, is_usable, networks
 from vzhooks.errors import SettingsError
 from vzhooks.model import Uplink, family_of
 
@@ -31,7 +33,8 @@ Checks = Mapping[str, Callable[[str], Any]]
 class Settings:
     """Hold the node's settings; `broken` maps an uplink's name to what is wrong with it.
 
-    inside: None for auto; seen: by device, the networks that it had when it was last seen, which no ini says.
+    inside: None for auto; seen: by device, the networks that it had when it was last seen, which no ini says;
+    metrics: where the daemon answers Prometheus, None for nowhere.
     """
 
     unassigned: str = "main"
@@ -40,6 +43,7 @@ class Settings:
     arp: str = "auto"
     datapath: str = "rule"
     on_error: str = "refuse"
+    metrics: tuple[str, int] | None = None
     uplinks: Mapping[str, Uplink] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
     seen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -71,10 +75,6 @@ def _line(found: Fault) -> int:
     return found.line
 
 
-class _Wrong(Exception):
-    """Say why a value cannot be."""
-
-
 class _Ini:
     """Hold all that one text says.
 
@@ -101,7 +101,7 @@ class _Ini:
         section = next(iter(sections), Section("node", 0))
         checks: dict[str, Callable[[str], Any]] = {
             "unassigned": lambda v: _unassigned(v, tuple(dict.fromkeys(self.names))), "reserved": _devices,
-            "inside": lambda v: None if v == "auto" else _devices(v)}
+            "inside": lambda v: None if v == "auto" else _devices(v), "metrics": endpoint}
         values, faults = self._values(section, NODE, {**{k: _choice(key) for k, key in NODE.items()}, **checks})
         self.faults += faults
         return values
@@ -113,10 +113,11 @@ class _Ini:
         values, faults = self._values(section, keys, {
             "device": lambda v: _uplink_device(v, reserved), "gateway": lambda v: _gateway(v, "gateway", 4),
             "gateway6": lambda v: _gateway(v, "gateway6", 6), "backup": lambda v: _backup(v, others), "table": _table,
-            "sources": _networks})
+            "sources": networks, **checks()})
         faults += [f for f in self.inside if f.section == section.name]
         faults = [*self._named(name, section), *sorted(faults, key=_line)] or [
             *self._tabled(section, values["table"]), *self._claimed(section, values["sources"])]
+        faults = faults or self._circled(name, section, Uplink(name=name, **values))
         if faults:
             self.broken.setdefault(name, []).extend(faults)
         else:
@@ -143,6 +144,13 @@ class _Ini:
         owners = {n: u.name for u in self.uplinks.values() for n in u.sources}
         return [fault(self.where, section.entries["sources"].line, f"is in sources of [uplink:{owners[net]}] already; "
                       "take it from one of the two", section.name, "sources", net) for net in sources if net in owners]
+
+    def _circled(self, name: str, section: Section, uplink: Uplink) -> list[Fault]:
+        """Return what is wrong with the last of uplinks that are each other's backups: with it none would be left."""
+        line = circle(name, {**self.uplinks, name: uplink})
+        reason = f"goes round in a circle: {' -> '.join(line)}; take one backup of these out"
+        return [fault(self.where, section.entries["backup"].line, reason, section.name, "backup", uplink.backup)
+                ] if line else []
 
     def _values(self, section: Section, keys: Mapping[str, Key], checks: Checks) -> tuple[dict[str, Any], list[Fault]]:
         """Return a section's checked values, the defaults where it says nothing, and all that is wrong in it."""
@@ -230,30 +238,9 @@ def _gateway(value: str, key: str, family: int) -> str:
         address = str(ipaddress.ip_address(value))
     except ValueError:
         address = ""
-    if not address or family_of(address) != family or not _usable(address):
+    if not address or family_of(address) != family or not is_usable(address):
         raise _Wrong(f"not a gateway; {_meant(value, ('none', 'auto'))}allowed: {UPLINK[key].allowed}")
     return address
-
-
-def _networks(value: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(_network(v) for v in value.replace(",", " ").split()))
-
-
-def _network(value: str) -> str:
-    try:
-        network = ipaddress.ip_interface(value).network
-    except ValueError:
-        network = None
-    if not network or "%" in value or not (_usable(str(network.network_address)) or network.prefixlen == 0):
-        raise _Wrong(f"{value} is not a network; allowed: {UPLINK['sources'].allowed}")
-    if ipaddress.ip_interface(value).ip != network.network_address:
-        raise _Wrong(f"{value} is an address within a network; did you mean {network}?")
-    return str(network)
-
-
-def _usable(address: str) -> bool:
-    ip = ipaddress.ip_address(address)
-    return not (ip.is_multicast or ip.is_unspecified or ip.is_loopback)
 
 
 def _table(value: str) -> int:

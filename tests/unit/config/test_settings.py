@@ -66,6 +66,9 @@ def test_guests_of_the_node_are_behind_the_devices_named_or_told_by_themselves(v
     ("[Uplink:isp1]\n", ["did you mean [uplink:isp1]?"]),
     ("[isp1]\ndevice = eth3\n", ["did you mean [uplink:isp1]?"]),
     ("[other]\nx = 1\n", ["[other]: unknown section; allowed: [node]"]),
+    ("[node]\nmetrics = 9188", ["[node] metrics = 9188", "as 127.0.0.1:9188 or [::1]:9188"]),
+    ("[node]\nmetrics = ::1:9188", ["[node] metrics = ::1:9188", "[::1]:9188"]),
+    ("[node]\nmetrics = 127.0.0.1:99999", ["[node] metrics"]),
     ("[node]\nreserve = eth0", ["unknown key; did you mean reserved?"]),
     ("[node]\ndevice = eth0", ["unknown key; it belongs into an [uplink:NAME];"]),
     ("[node]\narp = Off", ["did you mean off?"]),
@@ -106,6 +109,14 @@ def test_an_error_of_the_node_makes_the_ini_unusable(text, parts):
     ("gateway = 224.0.0.1", ["[uplink:x] gateway"]),
     ("backup = x", ["[uplink:x] backup = x", "allowed: good"]),
     ("backup = nowhere", ["[uplink:x] backup = nowhere"]),
+    ("probe = gatway", ["[uplink:x] probe = gatway", "link, gateway, or an address"]),
+    ("probe = 127.0.0.1", ["[uplink:x] probe = 127.0.0.1", "nothing to probe"]),
+    ("probe_interval = 100ms", ["[uplink:x] probe_interval = 100ms", "200ms to 1h, in ms, s, m or h"]),
+    ("probe_interval = 61m", ["[uplink:x] probe_interval", "200ms to 1h"]),
+    ("hold_down = -1", ["[uplink:x] hold_down = -1", "0s to 24h"]),
+    ("hold_down = 1 week", ["[uplink:x] hold_down", "0s to 24h"]),
+    ("probe_fail = 0", ["[uplink:x] probe_fail = 0", "1 to 100"]),
+    ("probe_ok = 1.5", ["[uplink:x] probe_ok = 1.5", "1 to 100"]),
     ("table = 254", ["[uplink:x] table = 254", "but 253, 254, 255"]),
     ("table = -1", ["[uplink:x] table = -1"]),
     ("table = 4294967296", ["[uplink:x] table"]),
@@ -125,6 +136,36 @@ def test_an_error_in_one_uplink_concerns_that_one_alone(body, parts):
     found = parse(f"[node]\nreserved = eth0\n{good}[uplink:x]\n{body}\n")
     assert list(found.uplinks) == ["good"] and list(found.broken) == ["x"]
     assert [p for p in parts if p not in found.broken["x"]] == [] and "\n" not in found.broken["x"]
+
+
+@pytest.mark.parametrize("text, value", [
+    ("probe_interval = 200ms", 0.2), ("probe_interval = 1.5s", 1.5), ("probe_interval = 2", 2.0),
+    ("hold_down = 2m", 120), ("hold_down = 24h", 86400), ("hold_down = 0", 0), ("probe_fail = 100", 100),
+    ("probe_ok = 1", 1), ("probe = FD00:18:0::1", "fd00:18::1"), ("probe = gateway", "gateway"),
+])
+def test_what_probes_are_made_of(text, value):
+    assert getattr(parse(f"[uplink:isp1]\n{text}").uplinks["isp1"], text.partition(" ")[0]) == value
+
+
+@pytest.mark.parametrize("value, place", [
+    ("127.0.0.1:9188", ("127.0.0.1", 9188)), ("[::1]:80", ("::1", 80)), ("", None),
+])
+def test_where_metrics_are(value, place):
+    assert parse(f"[node]\nmetrics = {value}").metrics == place
+
+
+@pytest.mark.parametrize("backups, broken, circle", [
+    ({"a": "b", "b": "c", "c": ""}, [], ""),
+    ({"a": "b", "b": "a"}, ["b"], "b -> a -> b"),
+    ({"c": "a", "a": "b", "b": "c"}, ["b"], "b -> c -> a -> b"),
+    ({"a": "b", "b": "c", "c": "b"}, ["c"], "c -> b -> c"),
+    ({"a": "c", "b": "c", "c": ""}, [], ""),
+])
+def test_backups_make_chains_and_no_circle(backups, broken, circle):
+    found = parse("".join(f"[uplink:{name}]\nbackup = {after}\n" for name, after in backups.items()))
+    assert list(found.broken) == broken
+    told = f"goes round in a circle: {circle}; take one backup of these out"
+    assert all(told in why for why in found.broken.values())
 
 
 def test_a_broken_uplink_takes_nothing_from_a_sound_one():
