@@ -71,7 +71,7 @@ def cmd_resync(args: argparse.Namespace, event: Event) -> int:
         _print_ops(args, report)
         _tell(args, [*report.refused.splitlines(), "nothing was changed; mend that, or give --force"])
         return FAILED
-    moves = list(map(str, report.moves))
+    moves = [*map(str, report.changed), *map(str, report.moves)]
     _tell(args, [p for p in _lines(report.problems) if not any(p.endswith(m.partition(": ")[2]) for m in moves)])
     _tell(args, [*moves, *report.remarks, *map(str, doubts(report.settings, report.facts.nics))])
     _print_ops(args, report)

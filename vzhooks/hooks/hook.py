@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 from vzhooks.config.vzconf import VeConfig
 from vzhooks.errors import DONE, FAILED, VzhooksError
@@ -94,6 +95,9 @@ def _unmount(event: events.Event, paths: Paths, means: Means) -> int:
     for text in [*report.warnings, *(f.text for f in report.failures)]:
         log.say(f"{event.name}: VE {event.ctid}: {text}", ve=event.ctid)
     event.done(report, "gone")
+    if report.changed:  # all VEs of an uplink go another way by this run
+        with suppress(OSError):
+            follow.announce_moved(report)
     return DONE
 
 

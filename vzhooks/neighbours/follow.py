@@ -96,8 +96,10 @@ def _follow(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
 def _heal(paths: Paths, request: Request, ctid: str) -> Report:
     event = events.Event("heal", ctid)
     report = reconcile.run(paths, request)
-    if report.ops:
+    if report.ops or report.changed:
         event.done(report)
+    if report.changed:
+        announce.send(report.moved)
     return report
 
 

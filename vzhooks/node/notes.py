@@ -31,7 +31,7 @@ def load_ves(path: str) -> dict[str, Record]:
 
     Raises HostError where it is there and cannot be read: that must not look like "no VEs".
     """
-    return _checked(path, lambda data: {_ctid(ctid): _record(**r) for ctid, r in data.items()}, "resync")
+    return checked(path, lambda data: {_ctid(ctid): _record(**r) for ctid, r in data.items()}, "resync")
 
 
 def _ctid(text: str) -> str:
@@ -48,16 +48,17 @@ def _record(phase: str, since: float, uplink: str, addresses: list[str], overrid
     if phase not in (STARTING, RUNNING, STOPPING):
         raise ValueError(phase)
     later = _expected(**expected) if expected else None
-    return Record(phase, _seconds(since), listed(uplink), _addresses(addresses), override and listed(override), later,
+    return Record(phase, seconds(since), listed(uplink), _addresses(addresses), override and listed(override), later,
                   listed(base), tuple(devices), root)
 
 
 def _expected(uplink: str, addresses: list[str], since: float) -> Expected:
     _check_texts([], uplink)
-    return Expected(listed(uplink), _addresses(addresses), _seconds(since))
+    return Expected(listed(uplink), _addresses(addresses), seconds(since))
 
 
-def _seconds(number: Any) -> float:
+def seconds(number: Any) -> float:
+    """Return a number of seconds that a note holds; raises ValueError for anything else."""
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < 1e12:
         raise ValueError(number)
     return float(number)
@@ -77,7 +78,7 @@ def _check_texts(more: list[str], *texts: str) -> None:
 
 def save_ves(path: str, records: Records) -> None:
     """Replace the records of VEs."""
-    _save(path, {ctid: asdict(r) for ctid, r in sorted(records.items())})
+    save(path, {ctid: asdict(r) for ctid, r in sorted(records.items())})
 
 
 def load_tables(path: str) -> dict[str, int]:
@@ -86,12 +87,12 @@ def load_tables(path: str) -> dict[str, int]:
         if not all(is_key(k) and is_number(n) for k, n in data.items()):
             raise ValueError(data)
         return data
-    return _checked(path, check, "resync")
+    return checked(path, check, "resync")
 
 
 def save_tables(path: str, tables: Mapping[str, int]) -> None:
     """Replace the table numbers."""
-    _save(path, dict(sorted(tables.items())))
+    save(path, dict(sorted(tables.items())))
 
 
 def load_networks(path: str) -> dict[str, tuple[str, ...]]:
@@ -102,12 +103,12 @@ def load_networks(path: str) -> dict[str, tuple[str, ...]]:
         if not all(DEVICE.fullmatch(d) and str(ip_network(n)) == n for d, nets in data.items() for n in nets):
             raise ValueError(data)
         return {device: tuple(networks) for device, networks in data.items()}
-    return _checked(path, check, "resync")
+    return checked(path, check, "resync")
 
 
 def save_networks(path: str, networks: Mapping[str, tuple[str, ...]]) -> None:
     """Replace the networks of LAN NICs."""
-    _save(path, dict(sorted(networks.items())))
+    save(path, dict(sorted(networks.items())))
 
 
 def load_hardening(path: str) -> Hardening:
@@ -117,7 +118,7 @@ def load_hardening(path: str) -> Hardening:
         if found.mode not in ("", ON, FORCED, OFF):
             raise ValueError(found.mode)
         return Hardening(found.mode, {_sysctl(key): str(_small(value)) for key, value in found.former.items()})
-    return _checked(path, check, "harden")
+    return checked(path, check, "harden")
 
 
 def _sysctl(key: str) -> str:
@@ -136,10 +137,10 @@ def _small(value: Any) -> int:
 
 def save_hardening(path: str, hardening: Hardening) -> None:
     """Replace what was decided about hardening."""
-    _save(path, {"mode": hardening.mode, "former": dict(hardening.former)})
+    save(path, {"mode": hardening.mode, "former": dict(hardening.former)})
 
 
-def _checked(path: str, check: Callable[[dict], Any], command: str) -> Any:
+def checked(path: str, check: Callable[[dict], Any], command: str) -> Any:
     """Return what a note holds; raises HostError where it is not as we write it."""
     try:
         return check(_load(path, command))
@@ -167,5 +168,6 @@ def _short(error: Exception) -> str:
     return str(error)[:80] if not isinstance(error, RecursionError) else "nested too deep"
 
 
-def _save(path: str, data: dict) -> None:
+def save(path: str, data: dict) -> None:
+    """Replace a note of ours."""
     replace(path, json.dumps(data, indent=1) + "\n", 0o600)

@@ -11,6 +11,7 @@ from vzhooks.config.names import names_in
 from vzhooks.config.settings import Settings
 from vzhooks.model import Gateway, Nic, Route, family_of, host_prefix
 from vzhooks.policy.foreign import Other
+from vzhooks.policy.health import Health
 from vzhooks.policy.roles import VE, Known, Nics, assign, is_lan, named, over
 
 LOCAL, FIRST = 255, 1000
@@ -22,7 +23,7 @@ class Facts:
     """Hold devices with their roles, main's routes, and others' rules.
 
     local: device by address, of those that main has a host route for on the VEs' side; families: 4, and 6 where the
-    kernel has IPv6; shared: all VEs are behind one device, as with vzctl 4.
+    kernel has IPv6; shared: all VEs are behind one device, as with vzctl 4; health: of the ini's uplinks, by name.
     """
 
     nics: Nics
@@ -31,6 +32,7 @@ class Facts:
     families: tuple[int, ...] = (4, 6)
     others: tuple[Other, ...] = ()
     shared: bool = False
+    health: Mapping[str, Health] = field(default_factory=dict)
 
     @cached_property
     def gateways(self) -> tuple[Gateway, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -14,10 +14,14 @@ from vzhooks.config.settings import BY_ADDRESS, Settings
 from vzhooks.config.vzconf import shown
 from vzhooks.errors import InputError
 from vzhooks.model import Gateway, Nic, Problem, Uplink, Ve, family_of
+from vzhooks.policy import health
+from vzhooks.policy.health import FRESH, Health
 from vzhooks.policy.roles import Nics, is_lan, named, why_no_uplink
 from vzhooks.policy.sources import claims, first, longest, vanished
 
 BLOCK = "unassigned = block"
+Known = Mapping[str, Health]
+NOTHING: Known = {}
 
 
 @dataclass(frozen=True)
@@ -96,35 +100,36 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(names) or "none yet"
 
 
-def ways_of(ve: Ve, settings: Settings, nics: Nics) -> tuple[Way, ...]:
+def ways_of(ve: Ve, settings: Settings, nics: Nics, known: Known = NOTHING) -> tuple[Way, ...]:
     """Return the ways that a VE's addresses should go, with the reason where one is not as asked for.
 
     One for each uplink that an address goes by, in the order in which they are named; one for a VE without address.
+    known: the health of uplinks, by name; of any other only the link is known.
     """
     if not ve.uplink and settings.unassigned == "main":
         return (Way(ve, "unassigned"),)
     if not ve.uplink and settings.unassigned == "block":
         return (Way(ve, "blocked", why=BLOCK),)
     if not ve.uplink and settings.unassigned == BY_ADDRESS:
-        return tuple(_by_address(ve, settings, nics))
+        return tuple(_by_address(ve, settings, nics, known))
     name = ve.uplink or settings.unassigned
     try:
-        known = resolve_all(name, settings, nics)
+        named = resolve_all(name, settings, nics)
     except InputError as error:
         return (Way(ve, "blocked", why=str(error), name=name),)
-    if len(known) == 1 or not ve.addresses:
-        return (_way(ve, known[0], settings, nics, len(known) == 1),)
-    claimed = claims(known, settings, nics)
-    parts = _parted(ve, [first(a, claimed) or known[0] for a in ve.addresses])
-    return tuple(_way(replace(ve, addresses=parts[u]), u, settings, nics, False) for u in known if u in parts)
+    if len(named) == 1 or not ve.addresses:
+        return (_way(ve, named[0], settings, nics, known, len(named) == 1),)
+    claimed = claims(named, settings, nics)
+    parts = _parted(ve, [first(a, claimed) or named[0] for a in ve.addresses])
+    return tuple(_way(replace(ve, addresses=parts[u]), u, settings, nics, known, False) for u in named if u in parts)
 
 
-def _by_address(ve: Ve, settings: Settings, nics: Nics) -> Iterator[Way]:
-    known = every(settings, nics)
-    claimed = claims(known, settings, nics)
+def _by_address(ve: Ve, settings: Settings, nics: Nics, known: Known) -> Iterator[Way]:
+    there = every(settings, nics)
+    claimed = claims(there, settings, nics)
     parts = _parted(ve, [longest(a, claimed) for a in ve.addresses])
-    for uplink in (u for u in known if u in parts):
-        yield _way(replace(ve, addresses=parts[uplink]), uplink, settings, nics, False)
+    for uplink in (u for u in there if u in parts):
+        yield _way(replace(ve, addresses=parts[uplink]), uplink, settings, nics, known, False)
     if None in parts or not parts:
         yield Way(replace(ve, addresses=parts.get(None, ())), "unassigned")
 
@@ -134,17 +139,53 @@ def _parted(ve: Ve, chosen: Sequence[Uplink | None]) -> dict[Uplink | None, tupl
     return {u: tuple(a for a, c in zip(ve.addresses, chosen) if c == u) for u in dict.fromkeys(chosen)}
 
 
-def _way(ve: Ve, uplink: Uplink, settings: Settings, nics: Nics, any_source: bool) -> Way:
-    """Return the way by an uplink, or by its backup while it is down."""
-    down = why_down(uplink, nics)
-    if down and uplink.backup:
+def _way(ve: Ve, uplink: Uplink, settings: Settings, nics: Nics, known: Known, any_source: bool) -> Way:
+    """Return the way by an uplink, or by whoever stands in for it."""
+    stands, works, why = standing_in(uplink, settings, nics, known)
+    state = "blocked" if not works else "ok" if stands == uplink else "backup"
+    return Way(ve, state, stands, why, uplink.name, any_source)
+
+
+def standing_in(uplink: Uplink, settings: Settings, nics: Nics,
+                known: Known = NOTHING) -> tuple[Uplink, bool, str]:
+    """Return the uplink that VEs of this one go by, itself or a backup; whether it works; and why not this one."""
+    line = chain(uplink, settings, nics)
+    found = [known.get(u.name) or link_alone(u, nics) for u in line]
+    stands = health.best(found)
+    works = found[stands].works
+    passed = [(u, h) for u, h in zip(line[:stands] if works else line, found) if h.why]
+    return line[stands], works, "; ".join(h.why if u == uplink else f"its backup {u.name}: {h.why}" for u, h in passed)
+
+
+def chain(uplink: Uplink, settings: Settings, nics: Nics) -> list[Uplink]:
+    """Return an uplink, its backup, that one's backup and so on, as far as VEs can have them."""
+    line = [uplink]
+    while line[-1].backup and line[-1].backup not in [u.name for u in line]:
         try:
-            backup = resolve(uplink.backup, settings, nics)
+            line.append(resolve(line[-1].backup, settings, nics))
         except InputError:
-            backup = uplink
-        if not why_down(backup, nics):
-            return Way(ve, "backup", backup, down, uplink.name, any_source)
-    return Way(ve, "blocked" if down else "ok", uplink, down, uplink.name, any_source)
+            break
+    return line
+
+
+def link_alone(uplink: Uplink, nics: Nics, before: Health = FRESH, now: float = 0.0) -> Health:
+    """Return the health of an uplink that its device's link tells now."""
+    return health.linked(before, why_down(uplink, nics), uplink, now)
+
+
+def healths(settings: Settings, nics: Nics, before: Mapping[str, Health], now: float) -> dict[str, Health]:
+    """Return the health of all uplinks that the ini names: what was noted, by what the kernel says now."""
+    return {n: link_alone(u, nics, before.get(n, FRESH), now) for n, u in settings.uplinks.items()}
+
+
+def who_stands(settings: Settings, nics: Nics, known: Known) -> dict[str, tuple[str, bool, str]]:
+    """Return who stands in for each uplink that VEs can have: whose name, whether it works, and why it has to."""
+    found = {}
+    for name in settings.uplinks:
+        with suppress(InputError):
+            stands, works, why = standing_in(resolve(name, settings, nics), settings, nics, known)
+            found[name] = (stands.name, works, why)
+    return found
 
 
 def why_down(uplink: Uplink, nics: Nics) -> str:

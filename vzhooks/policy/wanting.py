@@ -45,7 +45,7 @@ def is_closed(settings: Settings) -> bool:
 
 def table_keys(settings: Settings, facts: Facts, ves: Iterable[Ve]) -> frozenset[str]:
     """Return the keys of all tables that `wanted` may ask for."""
-    ways = [w for ve in ves for w in ways_of(ve, settings, facts.nics)]
+    ways = [w for ve in ves for w in ways_of(ve, settings, facts.nics, facts.health)]
     uplinks = {uplink_key(w.uplink.name) for w in ways if w.uplink} | {uplink_key(n) for n in settings.uplinks}
     less = {LESS} if settings.reserved else set()
     return frozenset(uplinks | less | {own_key(n.name) for n in facts.lan})
@@ -88,7 +88,7 @@ def _ways(settings: Settings, facts: Facts, ves: Iterable[Ve],
     ways, problems = [], []
     for ve in ves:
         kept, notes = _without_own(ve, facts.own)
-        mine = [_unless_occupied(w, occupied) for w in ways_of(kept, settings, facts.nics)]
+        mine = [_unless_occupied(w, occupied) for w in ways_of(kept, settings, facts.nics, facts.health)]
         ways += mine
         problems += notes
         problems += [Problem(ve.ctid, said(w, mine), _refuses(w)) for w in mine if w.why and w.why != BLOCK]

@@ -12,7 +12,7 @@ from vzhooks.policy.consequences import MAIN
 from vzhooks.policy.harden import VALUES
 from vzhooks.policy.plan import DELETE
 from vzhooks.policy.uplinks import Way, said
-from vzhooks.run.reconcile import Report
+from vzhooks.run.request import Report
 from vzhooks.words import joined
 
 CONF = "net/ipv4/conf/"
@@ -53,6 +53,16 @@ def _of_ways(ways: Sequence[Way], otherwise: str) -> dict[str, str]:
     }
 
 
+def switched(report: Report) -> None:
+    """Put on record each uplink that another one stands in for now, or that is down without one, or works again."""
+    for change in report.changed:
+        stands = report.settings.uplinks.get(change.after)
+        log.event(log.NOTICE if change.after == change.uplink else log.WARNING, {
+            "event": "switch" if change.counts else "uplink", "uplink": change.uplink, "from": change.before or "none",
+            "to": change.after or "none", "device": stands.device if stands else "", "why": change.why,
+            "ves": len({w.ve.ctid for w in report.ways if w.name == change.uplink})})
+
+
 class Event:
     """Hold what happens and since when; `done` or `failed` ends it with its one line in the log."""
 
@@ -65,7 +75,11 @@ class Event:
         return round((time.monotonic() - self.start) * 1000)
 
     def done(self, report: Report, state: str = "", **more: object) -> None:
-        """Log what a run did, as a warning where the VE is cut off; state: of the VE, where the run does not say it."""
+        """Log what a run did, as a warning where the VE is cut off; state: of the VE, where the run does not say it.
+
+        Who stands in for whom by it is a line of its own.
+        """
+        switched(report)
         ways = report.by_ve.get(self.ctid, ())
         failed, blocked = len(report.failures), any(w.state == "blocked" for w in ways)
         level = log.WARNING if failed or blocked else log.NOTICE if report.ops else log.INFO

@@ -5,24 +5,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Callable, TypeVar
 
 from vzhooks.config.settings import Settings
 from vzhooks.config.vzconf import VeConfig, of_ve
-from vzhooks.errors import InputError, SettingsError
+from vzhooks.errors import HostError, InputError, SettingsError
 from vzhooks.model import Problem
-from vzhooks.node import evidence, host, ini, notes
+from vzhooks.node import evidence, host, ini, notes, uplink_notes
 from vzhooks.node.host import Paths
 from vzhooks.policy.evidence import Reading
+from vzhooks.policy.health import Health, Standing
 from vzhooks.policy.records import Records
 from vzhooks.run.request import COMMAND, HOOK, LEAVE, Request
+
+_Note = TypeVar("_Note")
 
 
 @dataclass(frozen=True)
 class Inputs:
     """Hold what a run's files say, each read once: the settings and what is to be said of the ini, our notes, configs.
 
-    vz_conf: what all VEs have that do not say otherwise, by key.
+    vz_conf: what all VEs have that do not say otherwise, by key; health: of uplinks, by what the daemon last found;
+    standing: who stood in for whom.
     """
 
     settings: Settings
@@ -30,14 +35,29 @@ class Inputs:
     known: Records
     configs: Mapping[str, Reading]
     vz_conf: Mapping[str, str]
+    health: Mapping[str, Health] = field(default_factory=dict)
+    standing: Mapping[str, Standing] = field(default_factory=dict)
 
 
-def read(paths: Paths, request: Request) -> Inputs:
-    """Read all of them; raises SettingsError, HostError or InputError where a run cannot go by what is there."""
+def read(paths: Paths, request: Request, now: float) -> Inputs:
+    """Read all of them; raises SettingsError, HostError or InputError where a run cannot go by what is there.
+
+    now: seconds since boot.
+    """
     used, warnings = (request.settings, ()) if request.settings else settings(paths, request)
     known = notes.load_ves(paths.ves)
+    health, more = _or_nothing(lambda: uplink_notes.load_health(paths.health, now))
+    standing, still_more = _or_nothing(lambda: uplink_notes.load_standing(paths.standing))
     found = {c: _held(c) if c in request.held else r for c, r in configs(paths, request).items()}
-    return Inputs(used, warnings, known, found, evidence.vz_conf(paths))
+    return Inputs(used, (*warnings, *more, *still_more), known, found, evidence.vz_conf(paths), health, standing)
+
+
+def _or_nothing(load: Callable[[], dict[str, _Note]]) -> tuple[dict[str, _Note], tuple[str, ...]]:
+    """Return a note that a run can do without, and what is wrong with it: then links alone tell who is down."""
+    try:
+        return load(), ()
+    except HostError as error:
+        return {}, (str(error),)
 
 
 def _held(ctid: str) -> Problem:

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from vzhooks.config.settings import Settings
 from vzhooks.errors import HostError
-from vzhooks.node import files, notes
+from vzhooks.node import files, notes, uplink_notes
 from vzhooks.node.host import Paths
 from vzhooks.policy import harden, sources, tables
 from vzhooks.policy.harden import Hardening, Outcome
+from vzhooks.policy.health import Standing
 from vzhooks.policy.roles import Nics
 from vzhooks.policy.uplinks import Way
 
@@ -38,6 +40,13 @@ def save_networks(paths: Paths, ways: Iterable[Way], settings: Settings, nics: N
     now = sources.remembered(settings, nics)
     if sources.decide((w.ve for w in ways), settings) and now != settings.seen:
         notes.save_networks(paths.networks, now)
+
+
+def save_standing(paths: Paths, before: Mapping[str, Standing], found: Mapping[str, Standing]) -> None:
+    """Note down who stands in for whom, where that is new; a full disk keeps no VE from its backup."""
+    if dict(before) != dict(found):
+        with suppress(HostError):
+            uplink_notes.save_standing(paths.standing, found)
 
 
 def forget_hardening(paths: Paths, before: Hardening) -> None:

@@ -23,7 +23,7 @@ from vzhooks.kernel.apply import apply
 from vzhooks.model import Item, Problem, Proxy, Rule, Skeleton, Sysctl
 from vzhooks.node import evidence, host, notes
 from vzhooks.node.host import Paths
-from vzhooks.policy import census, compare, consequences, harden, plan, sources, tables, uplinks, wanting
+from vzhooks.policy import census, compare, consequences, harden, health, plan, sources, tables, uplinks, wanting
 from vzhooks.policy.consequences import Move
 from vzhooks.policy.evidence import Evidence, may_have_uplink
 from vzhooks.policy.facts import Facts, in_this_node, known_of, settle, without_ipv6
@@ -50,7 +50,7 @@ def run(paths: Paths, request: Request, kernel: Kernel | None = None) -> Report:
     with host.lock(paths.lock, request.wait_s):
         if request.door == HOOK and os.path.isdir(paths.conf_dir) and not host.is_installed(paths):
             raise HostError(f"{paths.conf_dir}: vzhooks is not installed any more; `vzhooks install` brings it back")
-        read = inputs.read(paths, request)
+        read = inputs.read(paths, request, _now())
         if _untouched(read, request):
             report = _note_only(paths, read, request)
         else:
@@ -131,6 +131,7 @@ class _Run:
         if not self.request.empty:
             keep.save_networks(self.paths, report.ways, report.settings, report.facts.nics)
             _save(self.paths, self.known, report.records, self.request)
+            keep.save_standing(self.paths, self.read.standing, report.standing)
         return self._carry_out(report, decided.wanted, decided.handed, decided.hard)
 
     def _decide(self) -> _Decided:
@@ -147,11 +148,14 @@ class _Run:
         theirs, kept = self._vzctls(facts), self.kernel.proxies(wanted.items)
         handed = {p for p in kept if p in theirs and p not in wanted.items}
         found |= (kept - handed) | {Sysctl(s.key, current[s.key]) for s in hard.wanted}
-        ops = plan.diff(wanted.items | hard.wanted, found, self._scope(count, found, wanted))
+        standing, changed = health.stood(uplinks.who_stands(self.settings, facts.nics, facts.health),
+                                         self.read.standing, self.now)
+        scope = plan.ALL if changed else self._scope(count, found, wanted)  # a switch concerns all VEs of an uplink
+        ops = plan.diff(wanted.items | hard.wanted, found, scope)
         problems = (*count.problems, *wanted.problems, *hard.problems, *in_the_way)
         report = Report(ops, wanted.ways, problems, moves=self._moves(wanted, found, facts), tables=numbers,
                         facts=facts, known=self.known, records=count.records, found=found, settings=self.settings,
-                        remarks=wanted.remarks, now=self.now)
+                        remarks=wanted.remarks, now=self.now, standing=standing, changed=changed)
         return _Decided(report, wanted, handed, hard)
 
     def _carry_out(self, report: Report, wanted: Wanted, handed: set[Proxy], hard: Outcome) -> Report:
@@ -198,7 +202,8 @@ class _Run:
         facts = settle(replace(raw, others=others, shared=not evidence.is_openvz9(self.paths)), known)
         seen_before = notes.load_networks(self.paths.networks)
         self.settings = replace(in_this_node(self.settings, facts.nics), seen=seen_before)
-        return _as_ipv6_is(facts), replace(seen, routed=frozenset(facts.local))
+        known_health = uplinks.healths(self.settings, facts.nics, self.read.health, self.now)
+        return _as_ipv6_is(replace(facts, health=known_health)), replace(seen, routed=frozenset(facts.local))
 
     def _vzctls(self, facts: Facts) -> frozenset[Proxy]:
         """Return what vzctl publishes itself: it stays when we need it no more, even where we made it first."""

@@ -13,6 +13,7 @@ from vzhooks.model import Item, Problem
 from vzhooks.policy.consequences import Move
 from vzhooks.policy.evidence import Asked, Event, Reading
 from vzhooks.policy.facts import Facts
+from vzhooks.policy.health import Change, Standing
 from vzhooks.policy.plan import Op
 from vzhooks.policy.records import Records
 from vzhooks.policy.uplinks import Way
@@ -66,7 +67,7 @@ class Report:
     what neighbours must hear about; known, records: our notes on VEs as they were and as they should be; configs:
     those read; found: what is in the kernel; settings: by this node's device names; ini: as it names them;
     warnings: of the ini; remarks: what may be news; hardened: the node's ARP was hardened by this run; now: seconds
-    since boot, as in the notes.
+    since boot, as in the notes; standing: who stands in for each uplink; changed: what is new in that.
     """
 
     ops: tuple[Op, ...] = ()
@@ -88,6 +89,8 @@ class Report:
     remarks: tuple[str, ...] = ()
     hardened: bool = False
     now: float = 0.0
+    standing: Mapping[str, Standing] = field(default_factory=dict)
+    changed: tuple[Change, ...] = ()
 
     @cached_property
     def by_ve(self) -> Mapping[str, tuple[Way, ...]]:

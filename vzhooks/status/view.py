@@ -46,10 +46,10 @@ def ways(view: View) -> list[Way]:
 
 
 def _stopped(ctid: str, view: View) -> tuple[Way, ...]:
-    config = view.report.configs.get(ctid)
+    config, facts = view.report.configs.get(ctid), view.report.facts
     if not isinstance(config, VeConfig):
         return (Way(Ve(ctid, ()), STOPPED, why=config.text if isinstance(config, Problem) else ""),)
-    found = ways_of(Ve(ctid, config.addresses, config.uplink), view.settings, view.report.facts.nics)
+    found = ways_of(Ve(ctid, config.addresses, config.uplink), view.settings, facts.nics, facts.health)
     return tuple(replace(way, state=STOPPED) for way in found)
 
 

@@ -130,7 +130,9 @@ def test_a_backup_serves_while_the_uplink_is_down():
 
 def test_a_backup_that_is_down_too_leaves_the_ve_cut_off():
     down = [replace(n, up=False) for n in (ETH3, ETH4)]
-    assert state(wanted(VE101, ini=BACKUP, known=facts(LO, ETH0, *down, VENET0))) == ("blocked", "eth3 is down")
+    found = wanted(VE101, ini=BACKUP, known=facts(LO, ETH0, *down, VENET0))
+    assert state(found) == ("blocked", "eth3 is down; its backup eth4: eth4 is down")
+    assert elements(found, "exits4") == [("192.168.18.101", "eth3")]
 
 
 @pytest.mark.parametrize("uplink, ini, parts", [
