@@ -77,4 +77,5 @@ def guard_text(ops: tuple[Op, ...]) -> str:
     if not skeletons:
         again = [op.item for op in ops if op.verb == REPLACE and isinstance(op.item, Element)]
         return guard.changes(add, delete, again)
-    return guard.remove() if skeletons[0].verb == DELETE else guard.full(add)
+    counted = nft.dropped() if skeletons[0].verb == REPLACE else {}  # else a guard made anew counts from 0
+    return guard.remove() if skeletons[0].verb == DELETE else guard.full(add, counted)

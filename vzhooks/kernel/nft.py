@@ -35,6 +35,15 @@ def found() -> frozenset[Item]:
     return guard.parse(listings)
 
 
+def dropped() -> dict[str, tuple[int, int]]:
+    """Return packets and bytes that the guard dropped, by reason; nothing without a guard, or one of an older version.
+
+    Raises HostError without nft(8), KernelError where its output cannot be read.
+    """
+    results = [_run(["-j", "list", "counters", "table", family, guard.NAME], "") for family in guard.FAMILIES]
+    return guard.counted(r.stdout for r in results if r.returncode == 0)
+
+
 def _says_absent(result: subprocess.CompletedProcess[str]) -> bool:
     """Tell whether nft(8) itself says that there is no such table; a loader that lacks a library words it alike."""
     return result.returncode == 1 and bool(re.search("^Error: No such file or directory", result.stderr, re.MULTILINE))

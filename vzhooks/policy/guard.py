@@ -51,33 +51,45 @@ VE_SETS = tuple(name for name in SETS if name[-1] in "46")
 
 # {f} is 4 or 6, {ip} is ip or ip6. The first of each list also holds what the node makes in a VE's name.
 _LEAVES = (
-    "{ip} saddr @ves{f} oifname @reserved counter drop",
-    "{ip} saddr @sources{f} oifname != @near {ip} saddr . oifname != @exits{f} counter drop",
+    "{ip} saddr @ves{f} oifname @reserved counter name drop_reserved drop",
+    "{ip} saddr @sources{f} oifname != @near {ip} saddr . oifname != @exits{f} counter name drop_uplink drop",
 )
 _COMES = (
-    "{ip} saddr @here{f} {ip} saddr . iifname != @homes{f} counter drop",
-    "meta nfproto ipv{f} iifname @closed oifname != @near {ip} saddr != @ves{f} counter drop",
+    "{ip} saddr @here{f} {ip} saddr . iifname != @homes{f} counter name drop_spoofed drop",
+    "meta nfproto ipv{f} iifname @closed oifname != @near {ip} saddr != @ves{f} counter name drop_unknown drop",
 )
 _IP = (("4", "ip"), ("6", "ip6"))
 _CHAINS = {
     ("inet", "forward", "hook forward priority -10"): (
         "iifname . oifname @bridged return",
-        "oifname @reserved iifname @veside counter drop",
-        "iifname @held oifname != @near iifname . oifname != @ways counter drop",
-        "iifname @strict ip saddr . iifname != @homes4 counter drop",
+        "oifname @reserved iifname @veside counter name drop_reserved drop",
+        "iifname @held oifname != @near iifname . oifname != @ways counter name drop_uplink drop",
+        "iifname @strict ip saddr . iifname != @homes4 counter name drop_spoofed drop",
         *(r.format(f=f, ip=ip) for f, ip in _IP for r in _COMES + _LEAVES)),
     # A reset or SYN cookie that the node sends as if it were a VE.
     ("inet", "made", "hook output priority -10"): tuple(r.format(f=f, ip=ip) for f, ip in _IP for r in _LEAVES),
     ("inet", "solicited", "hook input priority -10"): (
         f"iifname @lan icmpv6 type nd-neighbor-solicit {_TARGET} @asked6 "
-        f"{_TARGET} . iifname != @answers6 counter drop",),
+        f"{_TARGET} . iifname != @answers6 counter name drop_ndp drop",),
     # On LAN NICs only: over a routed veth the VEs of OpenVZ 9 ask each other.
     ("arp", "asked", "hook input priority -10"): (
-        "iifname @lan arp operation request arp daddr ip @asked4 arp daddr ip . iifname != @answers4 counter drop",),
+        "iifname @lan arp operation request arp daddr ip @asked4 arp daddr ip . iifname != @answers4 "
+        "counter name drop_arp drop",),
     # Without it the LAN learns another NIC's address, the reserved one's above all, on this one.
     ("arp", "asking", "hook output priority -10"): (
         "arp operation request arp saddr ip set oifname map @askers",),
 }
+REASONS = {
+    "reserved": "to a reserved device", "uplink": "by another device than the VE's uplink",
+    "spoofed": "with a VE's address, from elsewhere", "unknown": "from an address of no VE, on a closed node",
+    "arp": "who-has that another NIC answers", "ndp": "solicitations that another NIC answers",
+}
+"""Why packets are dropped, each with a counter of its own: its name and, in words, which packets those are."""
+_COUNTERS = {family: [r for r in REASONS if any(f" drop_{r} " in line for (f, _, _), rules in _CHAINS.items()
+                                                for line in rules if f == family)] for family in FAMILIES}
+Dropped = Mapping[str, "tuple[int, int]"]
+"""Packets and bytes by reason."""
+NOTHING: Dropped = {}
 _MARK = f"vzhooks {zlib.crc32(repr((SETS, _CHAINS)).encode()):08x}"
 _MARKS = {family: [f"{_MARK} {n}" for n in range(sum(len(r) for (f, _, _), r in _CHAINS.items() if f == family))]
           for family in FAMILIES}
@@ -85,9 +97,9 @@ _MARKS = {family: [f"{_MARK} {n}" for n in range(sum(len(r) for (f, _, _), r in 
 SKELETON = Skeleton(_MARK)
 
 
-def full(elements: Iterable[Element]) -> str:
-    """Return the nft(8) input that puts both tables in place in one transaction."""
-    return remove() + "".join(_table(family) for family in FAMILIES) + changes(elements, ())
+def full(elements: Iterable[Element], dropped: Dropped = NOTHING) -> str:
+    """Return the nft(8) input that puts both tables in place in one transaction; dropped: what was counted so far."""
+    return remove() + "".join(_table(family, dropped) for family in FAMILIES) + changes(elements, ())
 
 
 def remove() -> str:
@@ -95,8 +107,10 @@ def remove() -> str:
     return "".join(f"add table {f} {NAME}\ndelete table {f} {NAME}\n" for f in FAMILIES)
 
 
-def _table(family: str) -> str:
-    text = "".join(f"  {_sort(kind)} {_bare(name)} {{ {kind}; }}\n" for name, kind in SETS.items()
+def _table(family: str, dropped: Dropped) -> str:
+    text = "".join("  counter drop_{} {{ packets {} bytes {}; }}\n".format(reason, *dropped.get(reason, (0, 0)))
+                   for reason in _COUNTERS[family])
+    text += "".join(f"  {_sort(kind)} {_bare(name)} {{ {kind}; }}\n" for name, kind in SETS.items()
                    if _family(name) == family)
     marks = iter(_MARKS[family])
     for (table, chain, hook), rules in _CHAINS.items():
@@ -192,6 +206,16 @@ def parse(listings: Mapping[str, str]) -> frozenset[Item]:
         whole = whole and live and chains == {(*key, "accept") for key in _CHAINS if key[0] == family}
         whole = whole and marks == _MARKS[family] and set(sets) == {n for n in SETS if _family(n) == family}
     return frozenset([Skeleton(_MARK if whole else "altered"), *elements])
+
+
+def counted(listings: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Return what the guard dropped, by reason, as `nft -j list counters` has it; raises KernelError as `parse`."""
+    try:
+        found = [i["counter"] for text in listings for i in json.loads(text)["nftables"] if "counter" in i]
+        named = {c["name"].partition("drop_")[2]: (int(c["packets"]), int(c["bytes"])) for c in found}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise KernelError(f"nft -j list counters: cannot read its output ({error!r}); check nft's version") from None
+    return {reason: named[reason] for reason in REASONS if reason in named}
 
 
 def _key(family: str, name: str) -> str:

@@ -40,6 +40,24 @@ def test_the_whole_table_is_one_transaction():
     assert text.endswith("\n") and 'add element inet vzhooks lan { "eth0.7" }' in text
 
 
+def test_what_was_counted_is_counted_on_in_a_guard_made_anew():
+    text = guard.full(ELEMENTS, {"reserved": (7, 700), "arp": (1, 28)})
+    inet, arp = text.split("table arp vzhooks {")
+    assert "  counter drop_reserved { packets 7 bytes 700; }\n" in inet and "drop_arp" not in inet
+    assert "  counter drop_uplink { packets 0 bytes 0; }\n" in inet
+    assert "  counter drop_arp { packets 1 bytes 28; }\n" in arp
+    for reason in guard.REASONS:
+        assert len(text.split(f"counter drop_{reason} ")) == 2 and f"counter name drop_{reason} drop" in text
+
+
+def test_counters_are_read_by_their_reason():
+    listing = json.dumps({"nftables": [{"metainfo": {}}, {"counter": {"name": "drop_arp", "packets": 3, "bytes": 84}},
+                                       {"counter": {"name": "theirs", "packets": 1, "bytes": 1}}]})
+    assert guard.counted([listing, '{"nftables": []}']) == {"arp": (3, 84)}
+    with pytest.raises(KernelError):
+        guard.counted(["{}"])
+
+
 def test_changes_add_before_they_delete():
     assert guard.changes(ELEMENTS[:1], ELEMENTS[1:2]).splitlines() == [
         'add element inet vzhooks exits4 { 192.168.18.101 . "eth3" }', 'delete element inet vzhooks lan { "eth0.7" }']
