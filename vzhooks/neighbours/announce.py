@@ -77,12 +77,13 @@ def icmpv6(macs: bytes, src: bytes, dst: bytes, body: bytes) -> bytes:
     macs: receiver's and sender's; body: the message with a checksum of 0.
     """
     pseudo = src + dst + struct.pack("!II", len(body), socket.IPPROTO_ICMPV6)
-    body = body[:2] + struct.pack("!H", _checksum(pseudo + body)) + body[4:]
+    body = body[:2] + struct.pack("!H", checksum(pseudo + body)) + body[4:]
     head = struct.pack("!IHBB", 6 << 28, len(body), socket.IPPROTO_ICMPV6, 255) + src + dst
     return macs + struct.pack("!H", ETH_P_IPV6) + head + body
 
 
-def _checksum(data: bytes) -> int:
+def checksum(data: bytes) -> int:
+    """Return the Internet checksum (RFC 1071) of an even number of bytes."""
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)

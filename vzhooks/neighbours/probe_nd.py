@@ -13,7 +13,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 
 from vzhooks.model import Nic, family_of
@@ -69,11 +69,16 @@ def _round(questions: Mapping[str, set[str]], macs: Mapping[str, str]) -> set[tu
 
 def _listen(line: socket.socket, name: str) -> None:
     """Bind a socket to a NIC, for advertisements to all nodes alone."""
-    code = (ctypes.c_char * (8 * len(FILTER))).from_buffer_copy(b"".join(struct.pack("HBBI", *f) for f in FILTER))
-    line.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(FILTER), ctypes.addressof(code)))
+    attach(line, FILTER)
     line.bind((name, ETH_P_IPV6))
     member = struct.pack("iHH8s", socket.if_nametoindex(name), PACKET_MR_ALLMULTI, 0, b"")
     line.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, member)
+
+
+def attach(line: socket.socket, code: Sequence[tuple[int, int, int, int]]) -> None:
+    """Let a packet socket have only what this filter keeps (bpf(4), as SO_ATTACH_FILTER takes it)."""
+    text = (ctypes.c_char * (8 * len(code))).from_buffer_copy(b"".join(struct.pack("HBBI", *step) for step in code))
+    line.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(code), ctypes.addressof(text)))
 
 
 def _collect(lines: Mapping[socket.socket, str]) -> Iterable[tuple[str, str, str]]:
