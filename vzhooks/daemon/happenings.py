@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from vzhooks.run.request import Report
 
 HOOK, HEAL, REFUSED, RIVAL, COMMAND, SWITCH = "hook", "heal", "refused", "rival", "command", "switch"
+READ = "read"
+"""The node was read as a whole and nothing is left to be done, be it that something was."""
 
 
 @dataclass(frozen=True)

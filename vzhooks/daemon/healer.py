@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from vzhooks.daemon.happenings import HEAL, REFUSED, Board, Happening
+from vzhooks.daemon.happenings import HEAL, READ, REFUSED, Board, Happening
 from vzhooks.daemon.mending import Mending
 from vzhooks.daemon.part import Part
 from vzhooks.daemon.rivals import Rivals
@@ -93,7 +93,9 @@ class Healer(Part):
         self._say({*report.warnings, *self._waiting_line(), *(f.text for f in report.failures)})
         if report.refused:
             self.board.tell(Happening(REFUSED, text=self.waiting, why=whys, report=report))
-        changed = bool(report.ops) and not report.refused
+        else:
+            self.board.tell(Happening(READ, why=whys, report=report))
+        changed = bool(report.ops or report.changed) and not report.refused
         self._pause(changed, event.ms / 1000)
         if changed:
             event.done(report, cause=whys, by=self.rivals.told())

@@ -11,6 +11,7 @@ import signal
 from vzhooks import __version__
 from vzhooks.daemon.announcer import Announcer
 from vzhooks.daemon.answering import Answering, Command
+from vzhooks.daemon.counting import Counting
 from vzhooks.daemon.files import Files
 from vzhooks.daemon.happenings import HEAL, Board
 from vzhooks.daemon.healer import Healer
@@ -21,6 +22,7 @@ from vzhooks.daemon.part import Part
 from vzhooks.daemon.rivals import Rivals
 from vzhooks.daemon.server import Server
 from vzhooks.daemon.signals import Signals
+from vzhooks.daemon.uplinks import Uplinks
 from vzhooks.daemon.watcher import Watcher
 from vzhooks.errors import HostError, LockBusy
 from vzhooks.kernel.remembered import Remembered
@@ -64,7 +66,8 @@ def _parts(paths: Paths, loop: Loop, command: Command) -> list[Part]:
     signals = Signals({signal.SIGTERM: loop.stop, signal.SIGINT: loop.stop, signal.SIGCHLD: server.reap,
                        signal.SIGHUP: lambda: _reload(healer)})
     watcher = Watcher(kernel, healer, rivals)
-    return [signals, Watchdog(), watcher, Files(paths, healer), server, healer, announcer]
+    return [signals, Watchdog(), watcher, Files(paths, healer), server, healer, announcer,
+            Uplinks(paths, board, healer), Counting(paths, board)]
 
 
 def _reload(healer: Healer) -> None:

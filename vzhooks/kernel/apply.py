@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from vzhooks.errors import VzhooksError
-from vzhooks.kernel import sysctl
+from vzhooks.kernel import nft, sysctl
 from vzhooks.model import Element, Proxy, Route, Skeleton, Sysctl
 from vzhooks.policy import guard
 from vzhooks.policy.plan import ADD, DELETE, REPLACE, Op
