@@ -96,7 +96,8 @@ def _why(lookup: Lookup, dst: str, way: Way, known: Known, theirs: Other | None)
         return f"the kernel answers: {lookup.error}. VE {ctid} is cut off: {_cut_off(way, known)}"
     if way.uplink and lookup.dev == way.uplink.device:
         how = f"by its gateway {lookup.gateway}" if lookup.gateway else "which has it on its own LAN"
-        return f"VE {ctid} goes by the uplink {way.uplink.name}, {how}"
+        backup = f", the backup of {way.ve.uplink} ({way.why})" if way.state == "backup" else ""
+        return f"VE {ctid} goes by the uplink {way.uplink.name}{backup}, {how}"
     if way.state == "unassigned":
         return f"VE {ctid} has no uplink, so main decides"
     return f"its rules are not as they should be ({known.due})" if known.due else "no rule of vzhooks decides"

@@ -14,9 +14,10 @@ from vzhooks.errors import DONE, InputError, printable
 from vzhooks.errors import DRIFT as DUE
 from vzhooks.model import Uplink, family_of
 from vzhooks.policy import drift
+from vzhooks.policy.health import HELD, Health, due
 from vzhooks.policy.records import RUNNING, STARTING
 from vzhooks.policy.shown import shell
-from vzhooks.policy.uplinks import Way, resolve, why_down
+from vzhooks.policy.uplinks import Way, link_alone, resolve, standing_in
 from vzhooks.status.verdict import CALM, DRIFT, LAN_ONLY, NO_GATEWAY, OK, judge
 from vzhooks.status.view import STOPPED, View, hops, missing, ways
 from vzhooks.words import joined
@@ -99,26 +100,48 @@ def _uplink(name: str, view: View) -> Row:
     except InputError as error:
         broken = view.settings.uplinks.get(name)
         return {"uplink": name, "device": broken.device if broken else "", "table": 0, "gateways": [], "link": "",
-                "carrier": None, "ves": count, "state": "broken", "why": printable(str(error))}
-    nic, gateways = nics.get(uplink.device), _gateways(uplink, view, {4, 6})
+                "carrier": None, "ves": count, "health": "", "since_s": None, "by": "", "state": "broken",
+                "why": printable(str(error))}
+    nic, gateways, health = nics.get(uplink.device), _gateways(uplink, view, {4, 6}), health_of(uplink, view)
+    stands, works, _ = standing_in(uplink, view.settings, nics, view.report.facts.health)
     state, why = _uplink_state(uplink, gateways, view)
     return {
         "uplink": name, "device": uplink.device, "table": _table(uplink, view), "gateways": gateways,
         "link": ("up" if nic.up else "down") if nic else "missing", "carrier": nic.carrier if nic and nic.up else None,
-        "ves": count, "state": state, "why": why,
+        "ves": count, "health": health.state, "since_s": _since(name, health, view), "by": stands.name if works else "",
+        "state": state, "why": why,
     }
 
 
+def _since(name: str, found: Health, view: View) -> int | None:
+    """Return for how many seconds an uplink is as it is, as far as the daemon or an earlier run has seen it."""
+    now, stands = view.report.now, view.report.standing.get(name)
+    noted = [since for since in (found.since, stands.since if stands else 0.0) if 0 < since < now]
+    return round(now - noted[0]) if noted else None
+
+
 def _uplink_state(uplink: Uplink, gateways: Sequence[Row], view: View) -> tuple[str, str]:
-    down, silent = why_down(uplink, view.report.facts.nics), [g["address"] for g in gateways if g["reachable"] == "no"]
-    if down:
-        return "down", down
+    found, silent = health_of(uplink, view), [g["address"] for g in gateways if g["reachable"] == "no"]
+    stands, works, _ = standing_in(uplink, view.settings, view.report.facts.nics, view.report.facts.health)
+    other = f"{stands.name} stands in" if works and stands.name != uplink.name else ""
+    if not found.works:
+        return "down", joined((found.why, other))
+    if found.state == HELD:
+        left = round(due(found, uplink) - view.report.now)
+        back = f"VEs come back in {max(left, 1)} s if that lasts" if other else ""
+        return HELD, joined((found.why, other, back))
     if silent:
         return NO_GATEWAY, f"gateway {' and '.join(map(str, silent))} does not answer"
     if not gateways and 4 in missing(uplink, view):
         return LAN_ONLY, (f"no gateway known for {uplink.device}, so its VEs reach that LAN only; "
                           "set gateway = in the ini")
     return OK, ""
+
+
+def health_of(uplink: Uplink, view: View) -> Health:
+    """Return the health of an uplink that VEs can have."""
+    facts = view.report.facts
+    return facts.health.get(uplink.name) or link_alone(uplink, facts.nics)
 
 
 def _table(uplink: Uplink | None, view: View) -> int:

@@ -15,15 +15,15 @@ from vzhooks.status.rows import Row
 from vzhooks.status.view import STOPPED, View
 
 VE = ("ve", "name", "addresses", "uplink", "device", "gateway", "state", "up", "why")
-UPLINK = ("uplink", "device", "table", "gateways", "link", "carrier", "ves", "state", "why")
-LEFT_OUT = ("why", "table", "gateway", "up", "carrier", "link", "uplink", "name", "ves", "device", "gateways",
+UPLINK = ("uplink", "device", "table", "gateways", "link", "carrier", "ves", "state", "since", "why")
+LEFT_OUT = ("why", "table", "gateway", "up", "carrier", "link", "since", "uplink", "name", "ves", "device", "gateways",
             "addresses")
 """Columns that a narrow line does without, in this order: the first in line and the state stay."""
 CUT_TO = {"name": 8, "addresses": 15, "gateways": 18}
 """Columns that a narrow line cuts short before it leaves one out, and to what width at least."""
 GAP, INDENT = "  ", "    "
 RED, YELLOW, GREEN = "31", "33", "32"
-COLOURS = {"ok": GREEN, "backup": YELLOW, "lan-only": YELLOW, **dict.fromkeys(
+COLOURS = {"ok": GREEN, "backup": YELLOW, "held": YELLOW, "lan-only": YELLOW, **dict.fromkeys(
     ("drift", "blocked", "diverted", "no-gateway", "mounted", "down", "broken"), RED)}
 
 Cells = dict[str, tuple[str, ...]]
@@ -58,11 +58,12 @@ def _ve_cells(row: Row) -> Cells:
 
 
 def _uplink_cells(row: Row) -> Cells:
-    ways = row["gateways"]
+    ways, since = row["gateways"], row["since_s"]
     assert isinstance(ways, list)
     carrier = "" if row["carrier"] is None else "yes" if row["carrier"] else "no"
     return _cells(row, UPLINK) | {"gateways": tuple(f"{g['address']} ({_answer(g)})" for g in ways) or ("-",),
-                                  "table": _words(str(row["table"] or "")), "carrier": _words(carrier)}
+                                  "table": _words(str(row["table"] or "")), "carrier": _words(carrier),
+                                  "since": _words(age_of(since) if isinstance(since, int) else "")}
 
 
 def _cells(row: Row, columns: Iterable[str]) -> Cells:
