@@ -112,11 +112,26 @@ def cmd_status(args: argparse.Namespace, event: Event) -> int:
     """Show who leaves by what; return 3 where somebody has to do something."""
     from vzhooks.cli import overview, terminal
     from vzhooks.status import rows, table
+    if args.prometheus:
+        return _prometheus(args)
+    if args.watch:
+        from vzhooks.cli import watching
+        return watching.watch(Paths(), args.ctids)
     view = overview.gather(Paths(), args.ctids)
     out = sys.stdout
     print(rows.as_json(view) if args.json else table.render(view, terminal.width(out), terminal.colour(out)))
     _tell(args, [*_lines(view.report.problems), *(f"due: {shell(op)}" for op in view.report.ops if args.verbose)])
     return rows.exit_code(view)
+
+
+def _prometheus(args: argparse.Namespace) -> int:
+    """Print numbers for Prometheus: of the node as a whole, whose series must not come and go."""
+    from vzhooks.cli import measuring
+    from vzhooks.status import metrics
+    if args.ctids:
+        raise UsageError("--prometheus is about the whole node; leave out the VEs")
+    print(metrics.as_text(metrics.families(measuring.measure(Paths()))), end="")
+    return DONE
 
 
 def cmd_route(args: argparse.Namespace, event: Event) -> int:

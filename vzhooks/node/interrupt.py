@@ -54,6 +54,12 @@ def struck() -> int:
     return 128 + info.si_signo if info else 0
 
 
+def wait(seconds: float) -> int:
+    """Sleep, once signals are held, until one of them comes; return the exit status it stands for, 0 for none."""
+    info = signal.sigtimedwait(HELD, seconds)
+    return 128 + info.si_signo if info else 0
+
+
 def release() -> None:
     """Let the signals through again, in a child that lives on by itself."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)

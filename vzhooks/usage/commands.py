@@ -74,7 +74,12 @@ def _everyday(commands: Any) -> None:
 
     status = commands.add_parser("status", help="show who leaves by what, and whether it is as it should be")
     status.add_argument("ctids", nargs="*", metavar="CTID", help="a VE's number, UUID or name; none: all that live")
-    status.add_argument("--json", action="store_true", help="print one JSON object (docs/status-json.md)")
+    form = status.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object (docs/status-json.md)")
+    form.add_argument("--watch", action="store_true", help="go on, a line for each change, until Ctrl-C; on a terminal "
+                      "with how much each uplink carries")
+    form.add_argument("--prometheus", action="store_true", help="print numbers of the whole node, for node_exporter's "
+                      "textfile collector; exit 0 wherever they can be read")
 
     route = commands.add_parser("route", help="ask the kernel where a VE's packet would go, and say why")
     route.add_argument("ctid", metavar="CTID", help="a VE's number, UUID or name")
