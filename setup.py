@@ -23,9 +23,11 @@ setup(
     platforms=["Linux"],
     python_requires=">=3.9",
     install_requires=["inotify-simple>=1.3,<3", "pyroute2>=0.9.7,<0.10"],
+    extras_require={"metrics": ["prometheus-client>=0.16"]},
     packages=[*find_packages(include=["vzhooks", "vzhooks.*"]), "vzhooks.scripts", "vzhooks.conf"],
     package_dir={"vzhooks.scripts": "scripts", "vzhooks.conf": "conf"},
-    package_data={"vzhooks.scripts": ["vps.*", "vz-*", "vzctl"], "vzhooks.conf": ["*.ini", "*.service", "*.socket", "*.conf"]},
+    package_data={"vzhooks.scripts": ["vps.*", "vz-*", "vzctl"],
+                  "vzhooks.conf": ["*.ini", "*.service", "*.socket", "*.conf"]},
     entry_points={"console_scripts": ["vzhooks = vzhooks.__main__:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",

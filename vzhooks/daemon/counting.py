@@ -5,25 +5,31 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 
-from vzhooks.daemon.happenings import HEAL, HOOK, READ, Board, Happening
+from vzhooks import __version__
+from vzhooks.daemon.happenings import HEAL, HOOK, READ, REFUSED, Board, Happening
 from vzhooks.daemon.part import Part
 from vzhooks.errors import HostError
-from vzhooks.node import host, uplink_notes
+from vzhooks.kernel import nft
+from vzhooks.node import host, traffic, uplink_notes
 from vzhooks.node.host import Paths
 from vzhooks.policy.counts import Counts
 from vzhooks.run.request import Report
+from vzhooks.status import metrics
+from vzhooks.status.metrics import Family
+from vzhooks.status.view import View
 
 NOTE_S = 5.0
 """How long a count may wait to be written down: hooks come by the hundred."""
 
 
 class Counting(Part):
-    """Hold the counts since boot; latest: what the last look at the whole node found."""
+    """Hold the counts since boot, and what the last look at the whole node found."""
 
     def __init__(self, paths: Paths, board: Board) -> None:
         self.paths, self.counts = paths, Counts()
-        self.latest: Report | None = None
+        self._latest: Report | None = None
         self._at: float | None = None
         with suppress(HostError):  # counts that cannot be read begin anew
             self.counts = uplink_notes.load_counts(paths.counts)
@@ -31,8 +37,9 @@ class Counting(Part):
 
     def _hear(self, happening: Happening) -> None:
         report, before = happening.report, self.counts
-        if happening.kind == READ:
-            self.latest = report
+        if happening.kind in (READ, REFUSED) and report:
+            done = happening.kind == READ and not report.failures
+            self._latest = replace(report, ops=()) if done else report
         # What follows from another one standing in is no mending of what somebody broke.
         if happening.kind == HEAL and report and not report.changed:
             self.counts = before.healed(report.ops)
@@ -40,6 +47,13 @@ class Counting(Part):
             self.counts = before.hooked(happening.seconds)
         if self.counts != before and self._at is None:
             self._at = time.monotonic() + NOTE_S
+
+    def measure(self) -> list[Family]:
+        """Return all numbers there are; raises KernelError or HostError where a counter cannot be read."""
+        report = replace(self._latest or Report(), standing=uplink_notes.load_standing(self.paths.standing))
+        view = View(report, report.settings)
+        return list(metrics.families(metrics.Measured(view, __version__, self.counts, nft.dropped(),
+                                                      traffic.bytes_by_device())))
 
     def due(self) -> float | None:
         """Return when the counts are to be written down."""

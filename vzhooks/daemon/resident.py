@@ -20,6 +20,7 @@ from vzhooks.daemon.loop import Loop
 from vzhooks.daemon.notify import Watchdog, notify
 from vzhooks.daemon.part import Part
 from vzhooks.daemon.rivals import Rivals
+from vzhooks.daemon.scraping import Scraping
 from vzhooks.daemon.server import Server
 from vzhooks.daemon.signals import Signals
 from vzhooks.daemon.uplinks import Uplinks
@@ -65,9 +66,9 @@ def _parts(paths: Paths, loop: Loop, command: Command) -> list[Part]:
     server = Server(paths, listening(paths), Answering(kernel, announcer, healer, command), __version__)
     signals = Signals({signal.SIGTERM: loop.stop, signal.SIGINT: loop.stop, signal.SIGCHLD: server.reap,
                        signal.SIGHUP: lambda: _reload(healer)})
-    watcher = Watcher(kernel, healer, rivals)
-    return [signals, Watchdog(), watcher, Files(paths, healer), server, healer, announcer,
-            Uplinks(paths, board, healer), Counting(paths, board)]
+    watcher, counting = Watcher(kernel, healer, rivals), Counting(paths, board)
+    return [signals, Watchdog(), watcher, Files(paths, healer), server, healer, announcer, Uplinks(paths, board, healer),
+            counting, Scraping(board, counting.measure)]
 
 
 def _reload(healer: Healer) -> None:
