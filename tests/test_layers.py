@@ -11,7 +11,8 @@ WINGS = ("", "config", "policy", "node", "ask", "kernel", "run", "neighbours", "
          "status", "doctor", "daemon", "cli")
 PURE = {"", "config", "policy", "usage", "status"}
 ALSO_PURE = {"kernel/messages", "run/request", "wrapper/split", "doctor/findings", "doctor/checks",
-             "doctor/node_checks", "doctor/rule_checks", "doctor/ve_checks", "daemon/part", "daemon/happenings"}
+             "doctor/node_checks", "doctor/rule_checks", "doctor/ve_checks", "doctor/uplink_checks",
+             "daemon/part", "daemon/happenings"}
 NOT_PURE = {"__main__"}
 IO = {"os", "socket", "subprocess", "pyroute2", "fcntl", "time", "sys", "shutil", "signal", "syslog"}
 

@@ -67,8 +67,8 @@ def _parts(paths: Paths, loop: Loop, command: Command) -> list[Part]:
     signals = Signals({signal.SIGTERM: loop.stop, signal.SIGINT: loop.stop, signal.SIGCHLD: server.reap,
                        signal.SIGHUP: lambda: _reload(healer)})
     watcher, counting = Watcher(kernel, healer, rivals), Counting(paths, board)
-    return [signals, Watchdog(), watcher, Files(paths, healer), server, healer, announcer, Uplinks(paths, board, healer),
-            counting, Scraping(board, counting.measure)]
+    return [signals, Watchdog(), watcher, Files(paths, healer), server, healer, announcer,
+            Uplinks(paths, board, healer), counting, Scraping(board, counting.measure)]
 
 
 def _reload(healer: Healer) -> None:

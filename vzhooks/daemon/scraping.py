@@ -65,7 +65,7 @@ class Scraping(Part):
             exposing.require()
             self._door = _listening(address, port)
         except (HostError, OSError) as error:
-            why = str(error) if isinstance(error, HostError) else f"cannot be had ({error.strerror}); free or correct it"
+            why = f"cannot be had ({error.strerror}); free or correct it" if isinstance(error, OSError) else error
             line = f"[node] metrics = {f'[{address}]' if ':' in address else address}:{port}: {why}"
             if line != self._said:
                 log.say(f"daemon: {line}", log.ERROR)

@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from vzhooks.doctor import node_checks, rule_checks, ve_checks
+from vzhooks.doctor import node_checks, rule_checks, uplink_checks, ve_checks
 from vzhooks.doctor.findings import Exam, Finding
 
-CHECKS = (*node_checks.FIRST, *ve_checks.CHECKS, *rule_checks.CHECKS, *node_checks.CHECKS)
+CHECKS = (*node_checks.FIRST, *ve_checks.CHECKS, *uplink_checks.CHECKS, *rule_checks.CHECKS, *node_checks.CHECKS)
 
 
 def examine(exam: Exam) -> list[Finding]:

@@ -45,7 +45,8 @@ def moves(ways: Iterable[Way], found: Set[Item], known: Records, nics: Nics,
           local: Container[str] = ()) -> Iterator[Move]:
     """Return what becomes of the VEs that lived before; nothing for one that goes on as it was.
 
-    local: the addresses that are routed here. Who goes by a device that is gone has lost his way already.
+    local: the addresses that are routed here. Who goes by a device that is gone has lost his way already, and so has
+    who went by a backup that has no link either.
     """
     before, by_ve = _found(found), dict[str, list[Way]]()
     for way in ways:
@@ -62,11 +63,17 @@ def _of_ve(ctid: str, ways: Iterable[Way], before: Mapping[str, str], nics: Nics
     found: dict[tuple[str, str, str], list[str]] = {}
     for way, address in ((w, a) for w in ways for a in w.ve.addresses if a in before):
         was, now = before[address], _wanted(way, nics)
-        was = was if was in (CUT, MAIN) or was in nics else CUT
+        was = was if was in (CUT, MAIN) or _leads(was, way, nics) else CUT
         if was != now:
             found.setdefault((was, now, way.why if now == CUT else ""), []).append(address)
     for (was, now, why), addresses in found.items():
         yield Move(ctid, was, now, why, tuple(addresses) if len(addresses) < len(before) else ())
+
+
+def _leads(device: str, way: Way, nics: Nics) -> bool:
+    """Tell whether a VE that keeps an uplink, up or not, has a way by this device until now."""
+    nic = nics.get(device)
+    return nic is not None and (not way.uplink or (nic.up and nic.carrier))
 
 
 def _wanted(way: Way, nics: Nics) -> str:

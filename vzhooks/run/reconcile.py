@@ -155,7 +155,8 @@ class _Run:
         problems = (*count.problems, *wanted.problems, *hard.problems, *in_the_way)
         report = Report(ops, wanted.ways, problems, moves=self._moves(wanted, found, facts), tables=numbers,
                         facts=facts, known=self.known, records=count.records, found=found, settings=self.settings,
-                        remarks=wanted.remarks, now=self.now, standing=standing, changed=changed)
+                        remarks=wanted.remarks, now=self.now, standing=standing, changed=changed,
+                        probed=frozenset(self.read.health))
         return _Decided(report, wanted, handed, hard)
 
     def _carry_out(self, report: Report, wanted: Wanted, handed: set[Proxy], hard: Outcome) -> Report:

@@ -67,7 +67,8 @@ class Report:
     what neighbours must hear about; known, records: our notes on VEs as they were and as they should be; configs:
     those read; found: what is in the kernel; settings: by this node's device names; ini: as it names them;
     warnings: of the ini; remarks: what may be news; hardened: the node's ARP was hardened by this run; now: seconds
-    since boot, as in the notes; standing: who stands in for each uplink; changed: what is new in that.
+    since boot, as in the notes; standing: who stands in for each uplink; changed: what is new in that; probed:
+    the uplinks that the daemon's probes tell of.
     """
 
     ops: tuple[Op, ...] = ()
@@ -91,6 +92,7 @@ class Report:
     now: float = 0.0
     standing: Mapping[str, Standing] = field(default_factory=dict)
     changed: tuple[Change, ...] = ()
+    probed: frozenset[str] = frozenset()
 
     @cached_property
     def by_ve(self) -> Mapping[str, tuple[Way, ...]]:
