@@ -11,7 +11,7 @@ from vzhooks.config import vzconf
 from vzhooks.config.settings import Settings
 from vzhooks.config.settings import parse as parse_ini
 from vzhooks.errors import HostError, InputError, KernelError, SettingsError, VzhooksError
-from vzhooks.node import notes
+from vzhooks.node import notes, uplink_notes
 from vzhooks.policy import guard
 
 INI = """\
@@ -23,6 +23,9 @@ on_error = refuse
 device = eth3
 gateway = 192.168.18.1
 backup = isp2
+probe = 203.0.113.9
+probe_interval = 500ms
+hold_down = 1m
 table = 1003
 [uplink:isp2]
 device = eth4
@@ -135,10 +138,15 @@ NOTES = [
                                 "override": None, "base": "", "devices": ["web0"], "root": "/vz/root/101",
                                 "expected": {"uplink": "isp2", "addresses": ["fd00::1"], "since": 7}}}),
     (notes.load_tables, {"uplink:isp1": 1003, "own:eth0.7": 10001, "main:without-reserved": 10002}),
-    (notes.load_hardening, {"mode": "on", "former": {"net/ipv4/conf/eth3/arp_ignore": "0"}})]
+    (notes.load_hardening, {"mode": "on", "former": {"net/ipv4/conf/eth3/arp_ignore": "0"}}),
+    (lambda path: uplink_notes.load_health(path, 10.0), {"at": 9.5, "uplinks": {
+        "isp1": {"state": "down", "since": 5.5, "why": "eth3 is down", "streak": -3, "linked": False}}}),
+    (uplink_notes.load_standing, {"isp1": {"by": "isp2", "works": True, "since": 5.5, "switches": 1}}),
+    (uplink_notes.load_counts, {"heals": {"rule": 3}, "hooks": [1] * 12, "hook_s": 0.25})]
+IDS = ["ves", "tables", "harden", "health", "standing", "counts"]
 
 
-@pytest.mark.parametrize("load, note", NOTES, ids=["ves", "tables", "harden"])
+@pytest.mark.parametrize("load, note", NOTES, ids=IDS)
 def test_300_mutations_of_a_note(tmp_path, load, note):
     text = json.dumps(note, indent=1)
     (tmp_path / "note").write_text(text, encoding="utf-8")
@@ -147,7 +155,7 @@ def test_300_mutations_of_a_note(tmp_path, load, note):
         check_note(tmp_path / "note", load, mutated(text.encode(), seed).decode("utf-8", "surrogateescape"))
 
 
-@pytest.mark.parametrize("load, note", NOTES, ids=["ves", "tables", "harden"])
+@pytest.mark.parametrize("load, note", NOTES, ids=IDS)
 def test_any_value_in_any_place_of_a_note(tmp_path, load, note):
     odd = [None, True, -1, 254, 10 ** 400, 1.5, float("inf"), "", "x", "../x", "\udc80", "7" * 9999, [], {}, {"a": 1}]
     for place, value in ((p, v) for p in places(note) for v in odd):

@@ -20,7 +20,7 @@ from vzhooks.status import metrics
 from vzhooks.status.metrics import Family
 from vzhooks.status.view import View
 
-NOTE_S = 5.0
+NOTE_S = 1.0
 """How long a count may wait to be written down: hooks come by the hundred."""
 
 

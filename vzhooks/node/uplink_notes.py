@@ -15,16 +15,18 @@ from vzhooks.policy.health import STATES, Health, Standing
 COUNTS_S = 30.0
 """How long what probes found counts after the daemon last wrote it: longer than it takes to be started anew."""
 
+NONE: dict[str, Any] = {}
+
 
 def load_health(path: str, now: float) -> dict[str, Health]:
     """Return what the daemon last found of each uplink; nothing where that is too long ago or was never.
 
     now: seconds since boot. Raises HostError where the note is not as we write it.
     """
-    def check(data: dict) -> dict[str, Health]:
-        found = {_name(n): _health(**h) for n, h in data.get("uplinks", {}).items()}
-        return found if 0 <= now - seconds(data.get("at", 0)) <= COUNTS_S else {}
-    return checked(path, check, "resync")
+    def check(at: float = 0.0, uplinks: dict = NONE) -> dict[str, Health]:
+        found = {_name(n): _health(**h) for n, h in uplinks.items()}
+        return found if 0 <= now - seconds(at) <= COUNTS_S else {}
+    return checked(path, lambda data: check(**data), "resync")
 
 
 def save_health(path: str, found: Mapping[str, Health], now: float) -> None:

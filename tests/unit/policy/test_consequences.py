@@ -1,8 +1,10 @@
 """What a run does to VEs that live, in words, and what neighbours must hear about."""
 
+from dataclasses import replace
+
 import pytest
 
-from tests.unit.example import ETH3, NICS, facts, nic, wanted
+from tests.unit.example import ETH0, ETH3, ETH4, LO, NICS, VENET0, facts, nic, wanted
 from vzhooks.model import MAIN, Element, Gateway, Route, Rule, Skeleton, Sysctl, Ve
 from vzhooks.policy.consequences import main_device, moved, moves
 from vzhooks.policy.plan import ADD, DELETE, REPLACE, Op, diff
@@ -110,6 +112,17 @@ def test_an_exit_that_is_replaced_counts_as_new():
 def test_who_goes_by_a_device_that_is_gone_has_lost_his_way_already():
     known, left = {"101": Record(RUNNING, 1.0)}, {n: x for n, x in facts().nics.items() if n != "eth3"}
     assert [str(m) for m in moves(CUT.ways, ETH3_OK.items, known, left)] == []
+
+
+@pytest.mark.parametrize("uplink, loses", [("isp9", False), ("gone", True)])
+def test_who_went_by_a_backup_that_has_no_link_either_loses_nothing_but_by_another_uplink_s_name(uplink, loses):
+    """Cut off by links is no reason to refuse a run; by a name that there is not, it is, whatever the links."""
+    ini = "[uplink:isp9]\ndevice=eth9\nbackup=isp4\n[uplink:isp4]\ndevice=eth4\n"
+    before = wanted(Ve("101", (A,), "isp9"), ini=ini)
+    nics = facts(LO, ETH0, ETH3, replace(ETH4, up=False), VENET0)
+    after = wanted(Ve("101", (A,), uplink), ini=ini, known=nics)
+    found = moves(after.ways, before.items, {"101": Record(RUNNING, 1.0, addresses=(A,))}, nics.nics)
+    assert [m.loses for m in found] == ([True] if loses else [])
 
 
 def test_a_ve_whose_note_says_starting_lives_once_it_is_routed():

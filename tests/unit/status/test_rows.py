@@ -11,6 +11,7 @@ from vzhooks.model import MAIN, Element, Lookup, Nic, Problem, Route, Rule, Upli
 from vzhooks.policy import guard
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.foreign import Other
+from vzhooks.policy.health import Health, Standing
 from vzhooks.policy.plan import ADD, DELETE, Op
 from vzhooks.policy.priorities import FROM_VE, OWN_LAN
 from vzhooks.policy.records import RUNNING, STARTING, Record
@@ -241,3 +242,33 @@ def test_a_ve_that_is_about_to_get_an_address_counts_once():
 def test_json_holds_text_of_others_as_harmless_text():
     configs = {"101": VeConfig("101", VE101.addresses, "isp1", name="\x1b[31m\udc80\nred")}
     assert json.loads(rows.as_json(view(VE101, configs=configs)))["ves"][0]["name"] == "\\x1b[31m\\xdc80\\x0ared"
+
+
+def uplink_rows(known, by="isp3", **more):
+    """Return health, time, who stands in, state and reason of isp1, whose backup is isp3 in place of isp2."""
+    uplinks = {**SETTINGS.uplinks, "isp1": Uplink("isp1", "eth3", backup=by, hold_down=30.0)}
+    settings = replace(SETTINGS, uplinks=uplinks)
+    facts = replace(more.pop("facts", FACTS), health=known)
+    row = rows.uplinks(view(settings=settings, facts=facts, **more))[0]
+    return row["health"], row["since_s"], row["by"], row["state"], row["why"]
+
+
+@pytest.mark.parametrize("known, by, row", [
+    ({}, "isp3", ("up", None, "isp1", "ok", "")),
+    ({"isp1": Health("up", 400.0)}, "isp3", ("up", 600, "isp1", "ok", "")),
+    ({"isp1": Health("down", 990.0, "x does not answer")}, "isp3",
+     ("down", 10, "isp3", "down", "x does not answer; isp3 stands in")),
+    ({"isp1": Health("down", 990.0, "x does not answer")}, "isp2", ("down", 10, "", "down", "x does not answer")),
+    ({"isp1": Health("held", 995.0, "eth3 is up again")}, "isp3",
+     ("held", 5, "isp3", "held", "eth3 is up again; isp3 stands in; VEs come back in 25 s if that lasts")),
+    ({"isp1": Health("held", 995.0, "eth3 is up again")}, "isp2", ("held", 5, "isp1", "held", "eth3 is up again")),
+    ({"isp1": Health("down", 1000.0, "eth3 is down", linked=False)}, "isp3",
+     ("down", None, "isp3", "down", "eth3 is down; isp3 stands in")),
+])
+def test_the_health_of_an_uplink(known, by, row):
+    assert uplink_rows(known, by) == row
+
+
+def test_without_the_daemon_an_uplink_s_health_is_as_old_as_a_run_has_seen_it():
+    down = {"isp1": Health("down", 1000.0, "eth3 is down", linked=False)}
+    assert uplink_rows(down, standing={"isp1": Standing("isp3", True, 940.0, 1)})[1] == 60
