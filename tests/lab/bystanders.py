@@ -21,12 +21,12 @@ VPN_NODE, VPN_PEER = "192.168.99.1", "192.168.99.2"
 class Guest:
     """Hold a guest of the node that is no VE; the LAN knows the way to it, but for one that is masqueraded.
 
-    leads_off: a default route names its device, so that no assigned VE may leave by it.
+    addresses: one of each family; leads_off: a default route names its device, so that no assigned VE may leave by it.
     """
 
     name: str
     box: Box
-    address: str
+    addresses: tuple[str, str]
     masqueraded: bool = False
     leads_off: bool = False
 
@@ -45,6 +45,16 @@ def _veth(node: ExampleNode, name: str, device: str) -> Box:
     return box
 
 
+def _six(node: ExampleNode, device: str, box: Box, address: str, network: str = "") -> None:
+    """Give a guest an IPv6 address, its default route by the node's end of its wire, and the node the way to it."""
+    sh(node.hn, f"ip addr add fe80::1/64 dev {device} nodad; ip -6 route add {network or address} dev {device}")
+    sh(box, f"ip addr add {address}/128 dev eth0 nodad; ip -6 route add default via fe80::1 dev eth0")
+    if address.startswith("fd00:18:"):
+        sh(node.hn, f"ip -6 neigh add proxy {address} dev eth0")
+    else:
+        sh(node.client, f"ip -6 route add {network or address} via fd00:18::10")
+
+
 def container(node: ExampleNode) -> Guest:
     """Add docker0 with a container: masqueraded, and reached at port 8080 of each address of the node."""
     box = _veth(node, "container", "veth1a2b3c4")
@@ -54,9 +64,16 @@ def container(node: ExampleNode) -> Guest:
         nft 'add chain ip docker post {{ type nat hook postrouting priority 100; }}'
         nft 'add rule ip docker post ip saddr 172.17.0.0/16 oifname != "docker0" masquerade'
         nft 'add chain ip docker pre {{ type nat hook prerouting priority -100; }}'
-        nft add rule ip docker pre fib daddr type local udp dport {DNAT_PORT} dnat to 172.17.0.2:{SERVICE_PORT}""")
-    sh(box, "ip addr add 172.17.0.2/16 dev eth0; ip route add default via 172.17.0.1")
-    return Guest("container", box, "172.17.0.2", masqueraded=True)
+        nft add rule ip docker pre fib daddr type local udp dport {DNAT_PORT} dnat to 172.17.0.2:{SERVICE_PORT}
+        ip addr add fd00:17::1/64 dev docker0 nodad
+        nft add table ip6 docker
+        nft 'add chain ip6 docker post {{ type nat hook postrouting priority 100; }}'
+        nft 'add rule ip6 docker post ip6 saddr fd00:17::/64 oifname != "docker0" masquerade'
+        nft 'add chain ip6 docker pre {{ type nat hook prerouting priority -100; }}'
+        nft add rule ip6 docker pre fib daddr type local udp dport {DNAT_PORT} dnat to '[fd00:17::2]:{SERVICE_PORT}'""")
+    sh(box, """ip addr add 172.17.0.2/16 dev eth0; ip route add default via 172.17.0.1
+        ip addr add fd00:17::2/64 dev eth0 nodad; ip -6 route add default via fd00:17::1""")
+    return Guest("container", box, ("172.17.0.2", "fd00:17::2"), masqueraded=True)
 
 
 def machine(node: ExampleNode) -> Guest:
@@ -67,7 +84,8 @@ def machine(node: ExampleNode) -> Guest:
         echo 0 >/proc/sys/net/ipv4/neigh/tap7/proxy_delay
         ip route add 192.168.18.70 dev tap7; ip neigh add proxy 192.168.18.70 dev eth0""")
     sh(box, "ip link set eth0 up; ip addr add 192.168.18.70/32 dev eth0; ip route add default dev eth0")
-    return Guest("vm", box, "192.168.18.70")
+    _six(node, "tap7", box, "fd00:18::70")
+    return Guest("vm", box, ("192.168.18.70", "fd00:18::70"))
 
 
 def routed(node: ExampleNode) -> Guest:
@@ -76,7 +94,8 @@ def routed(node: ExampleNode) -> Guest:
     sh(node.hn, """ip addr add 169.254.0.1/32 dev vethlxd0; ip route add 192.168.18.71 dev vethlxd0
         ip neigh add proxy 192.168.18.71 dev eth0""")
     sh(box, "ip addr add 192.168.18.71/32 dev eth0; ip route add default via 169.254.0.1 dev eth0 onlink")
-    return Guest("lxd", box, "192.168.18.71")
+    _six(node, "vethlxd0", box, "fd00:18::71")
+    return Guest("lxd", box, ("192.168.18.71", "fd00:18::71"))
 
 
 def routed_network(node: ExampleNode) -> Guest:
@@ -85,7 +104,8 @@ def routed_network(node: ExampleNode) -> Guest:
     sh(node.hn, "ip addr add 169.254.0.1/32 dev vethlxd1; ip route add 10.71.0.0/28 dev vethlxd1")
     sh(box, "ip addr add 10.71.0.2/28 dev eth0; ip route add default via 169.254.0.1 dev eth0 onlink")
     sh(node.client, "ip route add 10.71.0.0/28 via 192.168.18.10")
-    return Guest("lxd28", box, "10.71.0.2")
+    _six(node, "vethlxd1", box, "fd00:71::2", "fd00:71::/112")
+    return Guest("lxd28", box, ("10.71.0.2", "fd00:71::2"))
 
 
 def unnumbered(node: ExampleNode) -> Guest:
@@ -94,25 +114,29 @@ def unnumbered(node: ExampleNode) -> Guest:
     sh(node.hn, "ip route add 192.168.18.72 dev eni12ab; ip neigh add proxy 192.168.18.72 dev eth0")
     sh(box, """ip addr add 192.168.18.72/32 dev eth0; ip route add 192.168.18.10 dev eth0
         ip route add default via 192.168.18.10""")
-    return Guest("unnumbered", box, "192.168.18.72")
+    _six(node, "eni12ab", box, "fd00:18::72")
+    return Guest("unnumbered", box, ("192.168.18.72", "fd00:18::72"))
 
 
 def namespace(node: ExampleNode) -> Guest:
     """Add an administrator's own namespace behind a numbered veth, which the LAN reaches by the node."""
     box = _veth(node, "dns", "veth-dns")
-    sh(node.hn, "ip addr add 10.55.0.1/30 dev veth-dns")
-    sh(box, "ip addr add 10.55.0.2/30 dev eth0; ip route add default via 10.55.0.1")
-    sh(node.client, "ip route add 10.55.0.0/30 via 192.168.18.10")
-    return Guest("dns", box, "10.55.0.2")
+    sh(node.hn, "ip addr add 10.55.0.1/30 dev veth-dns; ip addr add fd00:55::1/126 dev veth-dns nodad")
+    sh(box, """ip addr add 10.55.0.2/30 dev eth0; ip route add default via 10.55.0.1
+        ip addr add fd00:55::2/126 dev eth0 nodad; ip -6 route add default via fd00:55::1""")
+    sh(node.client, "ip route add 10.55.0.0/30 via 192.168.18.10; ip -6 route add fd00:55::/126 via fd00:18::10")
+    return Guest("dns", box, ("10.55.0.2", "fd00:55::2"))
 
 
 def web(node: ExampleNode) -> Guest:
     """Add an administrator's namespace that main has a second default route by."""
     box = _veth(node, "web", "ns-web")
-    sh(node.hn, "ip addr add 10.56.0.1/30 dev ns-web; ip route add default via 10.56.0.2 dev ns-web metric 500")
-    sh(box, "ip addr add 10.56.0.2/30 dev eth0; ip route add default via 10.56.0.1")
-    sh(node.client, "ip route add 10.56.0.0/30 via 192.168.18.10")
-    return Guest("web", box, "10.56.0.2", leads_off=True)
+    sh(node.hn, """ip addr add 10.56.0.1/30 dev ns-web; ip route add default via 10.56.0.2 dev ns-web metric 500
+        ip addr add fd00:56::1/126 dev ns-web nodad; ip route add default via fd00:56::2 dev ns-web metric 5000""")
+    sh(box, """ip addr add 10.56.0.2/30 dev eth0; ip route add default via 10.56.0.1
+        ip addr add fd00:56::2/126 dev eth0 nodad; ip route add default via fd00:56::1""")
+    sh(node.client, "ip route add 10.56.0.0/30 via 192.168.18.10; ip route add fd00:56::/126 via fd00:18::10")
+    return Guest("web", box, ("10.56.0.2", "fd00:56::2"), leads_off=True)
 
 
 def pod(node: ExampleNode) -> Guest:
@@ -123,7 +147,8 @@ def pod(node: ExampleNode) -> Guest:
     sh(box, """ip addr add 10.57.0.7/32 dev eth0; ip route add 169.254.1.1 dev eth0
         ip route add default via 169.254.1.1""")
     sh(node.client, "ip route add 10.57.0.7 via 192.168.18.10")
-    return Guest("pod", box, "10.57.0.7")
+    _six(node, "cali1234567", box, "fd00:57::7")
+    return Guest("pod", box, ("10.57.0.7", "fd00:57::7"))
 
 
 GUESTS: tuple[Callable[[ExampleNode], Guest], ...] = (
@@ -166,5 +191,6 @@ def lan_bridge(node: ExampleNode, bridge: str = "br0", nic: str = "eth3") -> Gue
         ip link set vnet7 master {bridge}""")
     for cidr in node.nics[nic][1:]:
         node.add_address(bridge, cidr)
-    sh(box, "ip addr add 192.168.18.73/24 dev eth0; ip route add default via 192.168.18.1")
-    return Guest("lanhost", box, "192.168.18.73")
+    sh(box, """ip addr add 192.168.18.73/24 dev eth0; ip route add default via 192.168.18.1
+        ip addr add fd00:18::73/64 dev eth0 nodad; ip route add default via fd00:18::1""")
+    return Guest("lanhost", box, ("192.168.18.73", "fd00:18::73"))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """An administrator's own rules and gateways count for all that asked nothing of vzhooks, at any priority."""
 
+from functools import partial
+
 import pytest
 
 from tests import ways
@@ -18,8 +20,8 @@ AWAY = "ip route add default via 192.168.18.1 dev {nic} table 200"
 
 def of_105(site, running):
     box, own = site.node.ve("105").box, "192.168.18.105"
-    return {**{f"105 leaves to {dst} by": ways.leaves(site, box, own, dst) for dst in (CLIENT, BEYOND)},
-            "node -> 105": ways.reaches(site.node.hn, own)}
+    return {**{f"105 leaves to {dst} by": partial(ways.leaves, site, box, own, dst) for dst in (CLIENT, BEYOND)},
+            "node -> 105": partial(ways.reaches, site.node.hn, own)}
 
 
 @pytest.mark.parametrize("priority", PRIORITIES)
@@ -38,9 +40,9 @@ def test_rules_to_a_ve_without_uplink_count(bare, priority):
     bare.both("106")
 
     def measure(site, running):
-        return {"105 -> 106": ways.reaches(site.node.ve("105").box, "192.168.18.106"),
-                "node -> 106": ways.reaches(site.node.hn, "192.168.18.106"),
-                "client -> 106": ways.reaches(site.node.client, "192.168.18.106")}
+        return {"105 -> 106": partial(ways.reaches, site.node.ve("105").box, "192.168.18.106"),
+                "node -> 106": partial(ways.reaches, site.node.hn, "192.168.18.106"),
+                "client -> 106": partial(ways.reaches, site.node.client, "192.168.18.106")}
 
     assert not any(ways.stay(bare, measure).values())
 
@@ -60,7 +62,7 @@ def test_an_own_address_that_a_rule_names_is_left_to_it_and_said(bare, priority)
     sh(bare.node.hn, f"ip rule add from 192.168.18.11 lookup 200 priority {priority}")
 
     def measure(site, running):
-        return {dst: ways.leaves(site, site.node.hn, "192.168.18.11", dst) for dst in (CLIENT, BEYOND)}
+        return {dst: partial(ways.leaves, site, site.node.hn, "192.168.18.11", dst) for dst in (CLIENT, BEYOND)}
 
     assert ways.stay(bare, measure) == {CLIENT: "eth4", BEYOND: "eth4"}
 
