@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from tests.lab.node import GATEWAY, GATEWAY6
-from tests.lab.wire import announce
+from tests.lab.node import GATEWAY, GATEWAY6, MACS
+from tests.lab.wire import announce, flush_neighbours, neighbour, ping
 from tests.site import NICS, OWN, OWN6, pair
 
 pytestmark = pytest.mark.bridged
@@ -128,3 +128,18 @@ def test_venet0_made_anew_is_known(site):
     site.vzhooks("resync")
     site.comes_by("eth3", *BOTH)
     site.leaves_by("101", "eth3")
+
+
+def test_where_arp_is_not_hardened_a_ve_s_uplink_teaches_nobody_the_node_s_own_address(site):
+    """A strict rp_filter has the LAN know .11 at eth0, and takes nothing for it at eth3."""
+    site.ini("[node]\narp = off\n")
+    site.acquaint("192.168.18.11")
+    assert neighbour(site.node.client, "192.168.18.11") == MACS["eth0"]
+    site.ve("101", uplink="eth3")
+    site.end_announcers()
+    time.sleep(1.1)  # a neighbour entry is not overwritten within a second of its making (arp(7), locktime)
+    flush_neighbours(site.node.hn)
+    site.leaves_by("101", "eth3")
+    assert site.ping("101") == 3
+    assert neighbour(site.node.client, "192.168.18.11") == MACS["eth0"]
+    assert ping(site.node.client, "192.168.18.11", count=3) == 3

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from vzhooks.config.settings import Settings
 from vzhooks.model import Element, Item, family_of
-from vzhooks.policy import guard
+from vzhooks.policy import guard, harden
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.roles import INSIDE, VE
 from vzhooks.policy.rules import SHARED, held_devices, sides
@@ -17,13 +17,14 @@ NOBODY = "0.0.0.0"
 """The sender of a question in nobody's name (RFC 5227, 1.1)."""
 
 
-def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, strict: bool = False) -> Iterator[Item]:
+def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, strict: bool = False,
+            hardened: bool = True) -> Iterator[Item]:
     """Return the guard's skeleton and all elements of its sets."""
     ways = list(ways)
     yield guard.SKELETON
     yield from _devices(ways, facts, settings)
     yield from _held(ways, strict)
-    yield from _askers(ways, facts)
+    yield from _askers(ways, facts, hardened)
     known = {a for w in ways for a in w.ve.addresses} | set(facts.local)
     for address in known - facts.own:
         yield Element(f"ves{family_of(address)}", (address,))
@@ -74,12 +75,17 @@ def _homes(ways: Iterable[Way], facts: Facts) -> Iterator[Element]:
             yield Element(f"homes{family_of(address)}", (address, name))
 
 
-def _askers(ways: Iterable[Way], facts: Facts) -> Iterator[Element]:
-    """Return in whose name an uplink without an address asks; the kernel would take another NIC's address."""
+def _askers(ways: Iterable[Way], facts: Facts, hardened: bool) -> Iterator[Element]:
+    """Return in whose name an uplink asks that has no address; the kernel would take another NIC's address.
+
+    So does one that shares its LAN with NICs whose ARP is not hardened: neighbours would learn its own address there,
+    where a strict rp_filter takes nothing for it, since main sends replies by another NIC.
+    """
+    soft = harden.soft(facts.nics, hardened)
     senders: dict[str, set[str]] = {}
     for way in ways:
         nic = facts.nics.get(way.uplink.device) if way.uplink else None
-        if nic and not [a for a in nic.owns if family_of(a) == 4]:
+        if nic and (nic.name in soft or not [a for a in nic.owns if family_of(a) == 4]):
             routed = {a for a in way.ve.addresses if family_of(a) == 4 and a in facts.local}
             senders.setdefault(nic.name, set()).update(routed)
     for name, addresses in senders.items():

@@ -67,6 +67,11 @@ def sharing(nics: Nics) -> list[Nic]:
     return [n for n in lan if any(set(_four(n)) & set(_four(m)) for m in lan if m != n)]
 
 
+def soft(nics: Nics, on: bool) -> frozenset[str]:
+    """Return the names of NICs that share a LAN and are not hardened, where the node is (on) or is not."""
+    return frozenset(n.name for n in sharing(nics) if not on or _elsewhere(n, nics))
+
+
 def _four(nic: Nic) -> list[str]:
     return [n for n in nic.networks if family_of(n) == 4]
 

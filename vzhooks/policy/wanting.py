@@ -65,7 +65,7 @@ def wanted(settings: Settings, facts: Facts, ves: Iterable[Ve], tables: Mapping[
     remarks = own.remarks(facts) if keep else ()
     if engaged:
         items += [*routes.of_ways(ways, facts, tables), *rules.of_ways(ways, facts, settings, tables),
-                  *_proxies(ways, facts), *elements.of_ways(ways, facts, settings, strict)]
+                  *_proxies(ways, facts), *elements.of_ways(ways, facts, settings, strict, keep)]
         items += routes.without_reserved(facts, settings, tables) if settings.reserved else []
     if facts.misplaced and items:
         problems.append(Problem("", MISPLACED, True))

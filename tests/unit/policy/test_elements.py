@@ -116,7 +116,17 @@ def test_questions_from_the_lan_are_answered_on_the_exit_alone():
 def test_an_uplink_without_an_address_asks_in_the_name_of_a_ve_of_it_or_in_nobody_s(ves, local, nic3, askers):
     """Else the kernel takes another NIC's address, the reserved one's above all."""
     ini = "[uplink:eth3]\n"
-    found = wanted(*ves, ini=ini, known=facts(LO, ETH0, nic3, VENET0, local=local))
+    found = wanted(*ves, ini=ini, known=facts(LO, ETH0, nic3, VENET0, local=local), keep=True)
+    assert elements(found, "arp:askers") == askers
+
+
+@pytest.mark.parametrize("hardened, more, askers", [
+    (False, (), [("eth3", A)]),
+    (True, (replace(ETH0, name="vip0", index=77, kind="bridge", addresses=("192.168.18.51/32",)),), [("eth3", A)]),
+    (False, (replace(ETH0, addresses=("10.9.0.1/24",)),), [])], ids=["not_hardened", "hindered", "a_lan_of_its_own"])
+def test_where_arp_is_not_hardened_an_uplink_of_a_shared_lan_asks_in_the_name_of_a_ve_of_it(hardened, more, askers):
+    nics = {n.name: n for n in (LO, ETH0, ETH3, VENET0, *more)}
+    found = wanted(VE101, known=facts(*nics.values(), local=[A]), keep=hardened)
     assert elements(found, "arp:askers") == askers
 
 
