@@ -19,6 +19,11 @@ LAST_RESORT = 4294967295
 
 MAIN = 254
 
+RTAX = {name: n for n, name in enumerate(
+    ("lock", "mtu", "window", "rtt", "rttvar", "ssthresh", "cwnd", "advmss", "reordering", "hoplimit", "initcwnd",
+     "features", "rto_min", "initrwnd", "quickack"), 1)}
+"""A route's metrics and their bits in "lock" (include/uapi/linux/rtnetlink.h)."""
+
 
 def family_of(address: str) -> int:
     """Return 4 or 6 for an address or network in text form."""
@@ -183,7 +188,8 @@ class Route:
     """Hold one route, of main or of a private table; no device means a route of a `type` that goes nowhere.
 
     gateway: an address, of an IPv4 route also an IPv6 one; metrics: such as (("mtu", 1400),), as ip-route(8) names
-    them.
+    them, and "lock" for the bits of those that are locked; src: the network whose packets alone it takes (IPv6); tos:
+    the type of service that alone it takes (IPv4).
     """
 
     family: int
@@ -194,11 +200,13 @@ class Route:
     metric: int = 0
     type: str = ""
     metrics: tuple[tuple[str, int], ...] = ()
+    src: str = ""
+    tos: int = 0
 
     @property
-    def key(self) -> tuple[int, int, str, int]:
+    def key(self) -> tuple[int, int, str, int, str, int]:
         """Return what the kernel tells routes apart by: a second one with this key is EEXIST."""
-        return (self.family, self.table, self.dst, self.metric)
+        return (self.family, self.table, self.dst, self.metric, self.src, self.tos)
 
     @property
     def nowhere(self) -> str:
@@ -206,19 +214,29 @@ class Route:
         return "" if self.dev else self.type or "unreachable"
 
     @property
+    def is_default(self) -> bool:
+        """Tell whether it leads anywhere, whatever the packet's source and type of service."""
+        return self.dst == "default" and not (self.src or self.tos)
+
+    @property
     def onlink(self) -> bool:
         """Tell whether the kernel must take the gateway for a neighbour; for IPv6 a route says so."""
         return bool(self.gateway) and self.family == 4
 
     def __str__(self) -> str:
-        head = f"{self.nowhere} {self.dst}".strip()
+        source = (f" from {self.src}" if self.src else "") + (f" tos {self.tos:#x}" if self.tos else "")
+        head = f"{self.nowhere} {self.dst}{source}".strip()
         other = "inet6 " if self.family == 4 and ":" in self.gateway else ""
         via = f" via {other}{self.gateway}" if self.gateway else ""
         dev = f" dev {self.dev}" if self.dev else ""
         metric = f" metric {self.metric}" if self.metric else ""
         onlink = " onlink" if self.onlink else ""
-        more = "".join(f" {name} {value}" for name, value in self.metrics)
+        more = "".join(self._shown(name, value) for name, value in self.metrics if name != "lock")
         return f"{head}{via}{dev} table {self.table}{metric}{more} proto {PROTOCOL}{onlink}"
+
+    def _shown(self, name: str, value: int) -> str:
+        locked = dict(self.metrics).get("lock", 0) >> RTAX[name] & 1 if name in RTAX else 0
+        return f" {name}{' lock' * locked} {value}"
 
 
 @dataclass(frozen=True)

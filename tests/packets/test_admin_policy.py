@@ -86,3 +86,29 @@ def test_with_a_default_route_a_nic_replies_leave_by_the_nic_with_the_address(si
         assert ways.leaves(site, site.node.hn, address, dst) == nic, address
     site.leaves_by("101", "eth3", BEYONDS)
     site.leaves_by("105", "eth0", BEYONDS)
+
+
+SPECIAL = """ip route add 10.71.0.0/16 via 192.168.18.129 dev eth3 tos 0x10 mtu lock 1300 advmss 1200
+    ip route add 10.71.0.0/16 via 192.168.18.1 dev eth3 window 1000 initcwnd 20 quickack 1
+    ip -6 route add 2001:db8:77::/64 from fd00:99::/64 via fd00:18::129 dev eth3 mtu lock 1300
+    ip -6 route add default from fd00:99::/64 via fd00:18::129 dev eth3 metric 9"""
+
+
+def test_a_uplink_s_table_has_its_nic_s_routes_as_main_has_them(site):
+    """Of one type of service, of one source, with a locked MTU: each as it stands in main."""
+    sh(site.node.hn, SPECIAL)
+    site.both("101", uplink="eth3")
+    site.end_announcers()
+    site.settled()
+    table = site.vzhooks("route", "101", BEYOND).stdout.partition("table   ")[2].split()[0]
+    special = ("10.71.0.0/16", "from fd00:99::/64")
+    for family in ("-4", "-6"):
+        main, ours = (sorted(line.strip() for line in site.hn("ip", family, "route", "show", "table", t).splitlines()
+                             if any(s in line for s in special)) for t in ("main", table))
+        assert [line.replace(" proto vzhooks", "").replace(" onlink", "") for line in ours] == main and len(main) == 2
+    for dst in ("2001:db8:77::1", BEYOND6):
+        assert "via fd00:18::1 " in site.hn("ip", "route", "get", dst, "from", pair("101")[1], "iif",
+                                            site.node.ve("101").device)
+    site.vzhooks("set", "101", "--uplink", "eth4")
+    site.vzhooks("set", "101", "--uplink", "eth3")
+    site.settled()

@@ -79,24 +79,26 @@ def routes_of(m: Any, family: int, names: Mapping[int, str]) -> Iterator[Route]:
     """Return the routes that a message tells of: one a hop, none of a type that no packet is forwarded by."""
     dst = f"{m.get('RTA_DST')}/{m['dst_len']}" if m["dst_len"] else "default"
     metric, metrics = m.get("RTA_PRIORITY") or 0, _metrics(m.get("RTA_METRICS"))
+    src, tos = f"{m.get('RTA_SRC')}/{m['src_len']}" if m["src_len"] else "", m["tos"]
     if m["type"] in NOWHERE:
-        yield Route(family, table_of(m), dst, metric=metric, type=NOWHERE[m["type"]])
+        yield Route(family, table_of(m), dst, metric=metric, type=NOWHERE[m["type"]], src=src, tos=tos)
     for hop in (m.get("RTA_MULTIPATH") or [m]) if m["type"] == RTN_UNICAST else ():
         index = m.get("RTA_OIF") if hop is m else hop["oif"]
         via = hop.get("RTA_VIA") or {}
         gateway = hop.get("RTA_GATEWAY") or via.get("addr") or ""
-        yield Route(family, table_of(m), dst, names.get(index or 0, "?"), gateway, metric, metrics=metrics)
+        yield Route(family, table_of(m), dst, names.get(index or 0, "?"), gateway, metric, "", metrics, src, tos)
 
 
 def _metrics(found: Any) -> tuple[tuple[str, int], ...]:
     attrs = [(name[5:].lower(), value) for name, value in (found["attrs"] if found else ())]
-    return tuple(sorted((n, v) for n, v in attrs if isinstance(v, int) and n not in ("lock", "unspec")))
+    return tuple(sorted((n, v) for n, v in attrs if isinstance(v, int) and n != "unspec"))
 
 
 def route_request(route: Route, index: int) -> dict[str, object]:
     """Return the keywords of IPRoute.route for one of our routes; index: of its device."""
     request: dict[str, object] = {"family": FAMILIES[route.family], "table": route.table, "dst": route.dst,
                                   "proto": PROTOCOL, "priority": route.metric}
+    request.update({"src": route.src} if route.src else {}, **({"tos": route.tos} if route.tos else {}))
     if route.nowhere:
         return {**request, "type": route.nowhere}
     request.update(oif=index, scope=RT_SCOPE_UNIVERSE if route.gateway else RT_SCOPE_LINK)

@@ -37,17 +37,17 @@ class Facts:
     @cached_property
     def gateways(self) -> tuple[Gateway, ...]:
         """Return the gateways of main's default routes, the best first."""
-        defaults = [r for r in self.main if r.dst == "default" and r.gateway and family_of(r.gateway) == r.family]
+        defaults = [r for r in self.main if r.is_default and r.gateway and family_of(r.gateway) == r.family]
         return tuple(Gateway(r.gateway, r.dev) for r in sorted(defaults, key=lambda r: r.metric))
 
     def leads(self, family: int) -> str:
         """Return the device of main's best default route, "" without any."""
-        defaults = [r for r in self.main if r.dst == "default" and r.dev and r.family == family]
+        defaults = [r for r in self.main if r.is_default and r.dev and r.family == family]
         return min(defaults, key=lambda r: r.metric).dev if defaults else ""
 
     def has_default(self, device: str, family: int) -> bool:
         """Tell whether main has a default route by a device."""
-        return any(r.dst == "default" and r.dev == device and r.family == family for r in self.main)
+        return any(r.is_default and r.dev == device and r.family == family for r in self.main)
 
     @cached_property
     def own(self) -> frozenset[str]:

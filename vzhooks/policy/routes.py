@@ -47,9 +47,10 @@ def of_device(nic: Nic, family: int, uplink: Uplink, facts: Facts) -> Iterator[R
 
 def _defaults(nic: Nic, family: int, uplink: Uplink, in_main: list[Route], facts: Facts) -> Iterator[Route]:
     said = uplink.gateway if family == 4 else uplink.gateway6
-    if said == "auto" and in_main:
+    if said == "auto":
         yield from in_main
-        return
+        if any(r.is_default for r in in_main):
+            return
     address = gateway_of(nic, family, said, facts.gateways)
     if address or (said == "none" and nic.pointopoint):
         yield Route(family, MAIN, "default", nic.name, address, METRIC[family])

@@ -10,9 +10,10 @@ NAMES = {3: "eth3", 4: "eth4"}
 UNICAST, BLACKHOLE, UNREACHABLE, PROHIBIT, THROW, LOCAL = 1, 6, 7, 8, 9, 2
 
 
-def route(kind=UNICAST, length=24, **attrs):
+def route(kind=UNICAST, length=24, tos=0, src_len=0, **attrs):
     dst = {"RTA_DST": "10.8.0.0"} if length else {}
-    return {"type": kind, "dst_len": length, "table": 254, **dst, **{f"RTA_{k.upper()}": v for k, v in attrs.items()}}
+    return {"type": kind, "dst_len": length, "src_len": src_len, "tos": tos, "table": 254, **dst,
+            **{f"RTA_{k.upper()}": v for k, v in attrs.items()}}
 
 
 @pytest.mark.parametrize("message, found", [
@@ -21,7 +22,10 @@ def route(kind=UNICAST, length=24, **attrs):
     (route(oif=3, via={"family": 10, "addr": "fe80::1"}), [Route(4, 254, "10.8.0.0/24", "eth3", "fe80::1")]),
     (route(oif=3, table=10000), [Route(4, 10000, "10.8.0.0/24", "eth3")]),
     (route(oif=3, metrics={"attrs": [("RTAX_MTU", 1400), ("RTAX_ADVMSS", 1360), ("RTAX_LOCK", 4)]}),
-     [Route(4, 254, "10.8.0.0/24", "eth3", metrics=(("advmss", 1360), ("mtu", 1400)))]),
+     [Route(4, 254, "10.8.0.0/24", "eth3", metrics=(("advmss", 1360), ("lock", 4), ("mtu", 1400)))]),
+    (route(oif=3, tos=16), [Route(4, 254, "10.8.0.0/24", "eth3", tos=16)]),
+    (route(oif=3, src="10.9.0.0", src_len=16), [Route(4, 254, "10.8.0.0/24", "eth3", src="10.9.0.0/16")]),
+    (route(PROHIBIT, tos=16), [Route(4, 254, "10.8.0.0/24", type="prohibit", tos=16)]),
     (route(multipath=[{"oif": 3, "RTA_GATEWAY": "10.0.0.1"}, {"oif": 4, "RTA_GATEWAY": "10.0.1.1"}]),
      [Route(4, 254, "10.8.0.0/24", "eth3", "10.0.0.1"), Route(4, 254, "10.8.0.0/24", "eth4", "10.0.1.1")]),
     (route(BLACKHOLE), [Route(4, 254, "10.8.0.0/24", type="blackhole")]),
@@ -38,6 +42,9 @@ def test_a_route_is_read_with_all_that_it_says(message, found):
     (Route(4, 9, "default", "eth3", "fe80::1"), {"via": {"family": 10, "addr": "fe80::1"}, "flags": "onlink"}),
     (Route(6, 9, "default", "eth3", "fd00::1", 1024), {"gateway": "fd00::1", "priority": 1024, "family": 10}),
     (Route(4, 9, "10.0.0.0/8", "eth3", metrics=(("mtu", 1400),)), {"metrics": {"mtu": 1400}, "scope": 253}),
+    (Route(4, 9, "10.0.0.0/8", "eth3", metrics=(("lock", 4), ("mtu", 1400)), tos=16),
+     {"metrics": {"lock": 4, "mtu": 1400}, "tos": 16, "src": None}),
+    (Route(6, 9, "fd01::/16", "eth3", src="fd00:18::/64"), {"src": "fd00:18::/64", "tos": None}),
     (Route(4, 9, "10.0.0.0/8"), {"type": "unreachable"}), (Route(4, 9, "10.0.0.0/8", type="throw"), {"type": "throw"}),
 ])
 def test_a_route_is_asked_for_with_all_that_it_holds(item, expected):
