@@ -76,7 +76,8 @@ def of_guest(site: Site, guest: Guest, running: Iterable[str]) -> Looks:
     looks: Looks = {}
     assigned = [c for c in running if not (guest.leads_off and c == ASSIGNED)]
     for own, client, beyond in zip(guest.addresses, CLIENTS, BEYONDS):
-        looks.update({f"{own} -> {dst}": partial(reaches, box, dst) for dst in (client, beyond, *OWN) if fits(own, dst)})
+        near = [dst for dst in (client, beyond, *OWN) if fits(own, dst)]
+        looks.update({f"{own} -> {dst}": partial(reaches, box, dst) for dst in near})
         looks.update({f"{own} leaves to {dst} by": partial(leaves, site, box, own, dst) for dst in (client, beyond)})
         looks[f"node -> {name} {own}"] = partial(reaches, node.hn, own)
         if not guest.masqueraded:

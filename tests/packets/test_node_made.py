@@ -7,7 +7,7 @@ import pytest
 from tests.lab.bystanders import sh
 from tests.lab.tap import Tap
 from tests.lab.wire import ping, send_udp
-from tests.site import BEYOND, CLIENTS, NICS, fits, is_carried, pair
+from tests.site import BEYOND, CLIENTS, NICS, OWN, fits, is_carried, pair
 
 RESET = """nft add table inet fw
 nft 'add chain inet fw forward { type filter hook forward priority 0; }'
@@ -68,6 +68,90 @@ def test_a_reset_in_an_unassigned_ve_s_name_leaves_by_no_reserved_nic(every):
     every.both("105")
     assert "eth0" not in resets(every, "105")[0]
     assert resets(every, "101") == ({"eth3"}, ["reset"] * 2)
+
+
+LATE = """ip rule add lookup 300 priority 32790; ip route add default via 192.168.18.1 dev eth0 table 300
+    ip -6 rule add lookup 300 priority 32790; ip -6 route add default via fd00:18::1 dev eth0 table 300
+    ip route del 192.168.18.0/24 dev eth3; ip route del 192.168.18.0/24 dev eth4"""
+LO = "ip link set lo down; ip link set lo up"
+
+
+@pytest.mark.parametrize("layer", ["", "rules", "nft"])
+@pytest.mark.parametrize("more", [LATE, LO], ids=["rules_behind_main", "lo_down_and_up"])
+def test_a_reset_in_an_unassigned_ve_s_name_leaves_by_no_reserved_nic_without_either_layer(site, layer, more):
+    site.ini("[node]\nreserved = eth0\n")
+    site.both("105")
+    site.vzhooks("resync", "--force")
+    site.end_announcers()
+    sh(site.node.hn, more)
+    if layer:
+        site.flush(layer)
+    sh(site.node.hn, RESET)
+    assert "eth0" not in resets(site, "105")[0]
+    with site.only_by("eth3", "eth4", src=pair("105")):
+        for source, to in site.ways("105", CLIENTS):
+            send_udp(site.node.hn, source, to, count=3)
+            send_udp(site.node.ve("105").box, source, to, count=3)
+
+
+def test_with_lo_down_and_up_and_the_uplink_gone_a_reset_leaves_by_no_other_nic(site):
+    site.both("101", uplink="eth3")
+    site.end_announcers()
+    sh(site.node.hn, LO)
+    site.node.link("eth3", False)
+    site.flush("nft")
+    sh(site.node.hn, RESET)
+    assert resets(site, "101")[0] == set()
+    with site.only_by():
+        for source, to in zip(pair("101"), CLIENTS):
+            send_udp(site.node.hn, source, to, count=3)
+
+
+def test_ves_without_an_uplink_reach_each_other_and_the_node_after_lo_went_down_and_up(site):
+    site.ini("[node]\nreserved = eth0\n")
+    site.both("105", "106")
+    site.vzhooks("resync")
+    site.end_announcers()
+    sh(site.node.hn, LO)
+    assert site.ping("105", (*pair("106"), "192.168.18.12", "fd00:18::12")) == 3
+
+
+REJECT = """nft add table inet fw
+nft 'add chain inet fw forward {{ type filter hook forward priority 0; }}'
+nft add rule inet fw forward udp dport 9 ip saddr {} reject with icmp port-unreachable
+nft add rule inet fw forward udp dport 9 ip6 saddr {} reject with icmpv6 port-unreachable"""
+
+
+def told(site, ctid, by_ve):
+    """Send what the node rejects, from a VE or from the client to it; return who told whom by which NIC."""
+    with Tap(site.node.hn) as tap:
+        for own, client in zip(pair(ctid), CLIENTS):
+            src, dst, box = (own, client, site.node.ve(ctid).box) if by_ve else (client, own, site.node.client)
+            send_udp(box, src, dst)
+        left = [f for f in tap.find(outgoing=True) if f.proto.startswith("icmp") and "unreach" in f.info]
+    return {(f.src, f.nic) for f in left if f.nic in NICS}, {f.src for f in left if f.nic not in NICS}
+
+
+@pytest.mark.parametrize("layer", ["", "rules", "nft"])
+@pytest.mark.parametrize("ini", ["", "[node]\nreserved = eth0\n"], ids=["main", "reserved"])
+def test_an_icmp_error_about_a_ve_s_packet_is_the_node_s_own_and_none_leaves_in_the_ve_s_name(site, ini, layer):
+    """To the LAN it goes as all of the node's own; to a VE, whose packet was rejected, it comes."""
+    site.ini(ini)
+    site.both("101", uplink="eth3")
+    site.both("105")
+    site.vzhooks("resync", "--force")
+    site.end_announcers()
+    if layer:
+        site.flush(layer)
+    for ctid in ("101", "105"):
+        site.node.hn.run(["nft", "delete", "table", "inet", "fw"])
+        sh(site.node.hn, REJECT.format(*CLIENTS))
+        lan, ves = told(site, ctid, False)
+        assert {src for src, _ in lan} <= set(OWN) and not ves
+        assert len({":" in src for src, _ in lan}) == 2 or ini, lan
+        sh(site.node.hn, "nft delete table inet fw; " + REJECT.format(*pair(ctid)))
+        lan, ves = told(site, ctid, True)
+        assert not lan and (ini or layer == "rules" or len({":" in src for src in ves}) == 2)
 
 
 @pytest.mark.parametrize("kind", ["blackhole", "unreachable", "prohibit"])

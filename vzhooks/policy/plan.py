@@ -13,12 +13,15 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from vzhooks.model import Element, Item, Proxy, Route, Rule, Skeleton, Sysctl, length_of
+from vzhooks.policy import priorities
 from vzhooks.policy.guard import VE_SETS, is_map
 from vzhooks.policy.priorities import ENTER, FROM_DEVICE, FROM_VE, JOIN, NOWHERE, OVER, PASS, TO_VE
 
 ADD, REPLACE, DELETE = "add", "replace", "delete"
 # What lets all others pass by stands before what stops, and a VE enters when its way is complete.
-_RULES = {p: n for n, p in enumerate((OVER, PASS, NOWHERE, FROM_DEVICE, FROM_VE, TO_VE, JOIN, ENTER))}
+_RULES = {p: n for n, p in enumerate((OVER, PASS, NOWHERE, FROM_DEVICE, FROM_VE, TO_VE, JOIN, ENTER, priorities.END,
+                                      priorities.REST, priorities.LAST, priorities.NEAR, priorities.BEHIND,
+                                      priorities.UNASSIGNED, priorities.AROUND))}
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ ALL = Scope()
 
 def address_of(item: Item) -> str:
     """Return the VE address that an item serves, "" for an item of the node."""
-    if isinstance(item, Rule) and item.priority in (ENTER, TO_VE, FROM_VE):
+    made = isinstance(item, Rule) and item.iif == "lo"  # by the node in a VE's name
+    if isinstance(item, Rule) and (item.priority in (ENTER, TO_VE, FROM_VE, NOWHERE, priorities.NEAR) or made):
         return (item.dst or item.src).partition("/")[0]
     if isinstance(item, Proxy):
         return item.address
@@ -108,7 +112,7 @@ def _order(item: Item) -> tuple:
     if isinstance(item, Route):
         # The last resort first, then networks by falling length, the default by the gateway last.
         length = 0 if item.dst == "default" else length_of(item.dst)
-        return (2, bool(item.dev), -length, item.family, item.table, item.dst, item.metric)
+        return (2, bool(item.dev), -length, item.family, item.table, item.dst, item.metric, item.src, item.tos)
     if isinstance(item, Proxy):
         return (4, item.family, item.address, item.dev)
     if isinstance(item, Sysctl):

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 
 from vzhooks.config.settings import Settings
 from vzhooks.model import MAIN, Rule, family_of, host_prefix, length_of
+from vzhooks.policy import priorities
 from vzhooks.policy.facts import Facts
-from vzhooks.policy.priorities import ENTER, FROM_DEVICE, FROM_VE, JOIN, NOWHERE, OVER, PASS, TO_VE, UNASSIGNED
+from vzhooks.policy.priorities import ENTER, FROM_DEVICE, FROM_VE, JOIN, NOWHERE, OVER, PASS, TO_VE
 from vzhooks.policy.roles import VE, Nics
 from vzhooks.policy.tables import LESS, uplink_key
 from vzhooks.policy.uplinks import Way
@@ -21,18 +22,40 @@ def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, tables: Mappi
     """Return the rules of all VEs."""
     assigned, held = [w for w in ways if w.state != "unassigned"], held_devices(ways)
     block = settings.unassigned == "block"
-    shut = sides(ways, facts.nics) if block else {SHARED, *held}
+    shut = sides(ways, facts.nics) if block else set(held)
     for family in facts.families:
         if assigned or block:
-            yield from _gates(family, assigned, shut if block else held)
+            yield from _gates(family, assigned, shut)
             yield from _to_ves(family, ways, facts)
             for way in assigned:
                 yield from _from_ve(family, way, tables)
             yield from (_by_device(family, d, ws, tables) for d, ws in held.items())
             yield from (Rule(family, NOWHERE, iif=d, unreachable=True) for d in shut)
         if settings.reserved:
-            rest = sides(ways, facts.nics) - set(held)
-            yield from (Rule(family, UNASSIGNED, tables[LESS], iif=d) for d in rest)
+            known = {a for w in ways for a in w.ve.addresses} | set(facts.local)
+            rest = known - facts.own - {a for w in assigned for a in w.ve.addresses}
+            mine = [a for a in rest if family_of(a) == family]
+            yield from _unassigned(family, sides(ways, facts.nics) - set(held), mine, tables[LESS])
+            yield from _around(family, facts)
+
+
+def _unassigned(family: int, devices: Iterable[str], addresses: Iterable[str], table: int) -> Iterable[Rule]:
+    """Return the rules of VEs without an uplink where devices are reserved, and of what the node makes in their name.
+
+    Not of a packet that claims to be theirs and comes in elsewhere, hence lo.
+    """
+    for device, src in [*((d, "") for d in devices), *(("lo", host_prefix(a)) for a in addresses)]:
+        yield Rule(family, priorities.UNASSIGNED, table, src, iif=device)
+        yield Rule(family, priorities.AROUND, src=src, iif=device, goto=priorities.BEHIND)
+
+
+def _around(family: int, facts: Facts) -> Iterable[Rule]:
+    """Return what stands behind main for them: local VEs, and nothing else."""
+    yield Rule(family, priorities.REST, goto=priorities.END)
+    yield Rule(family, priorities.BEHIND)
+    yield from (_to_ve(priorities.NEAR, a) for a in set(facts.local) - facts.own if family_of(a) == family)
+    yield Rule(family, priorities.LAST, unreachable=True)
+    yield Rule(family, priorities.END)
 
 
 def sides(ways: Iterable[Way], nics: Nics) -> frozenset[str]:
@@ -63,16 +86,26 @@ def _gates(family: int, assigned: Iterable[Way], devices: Iterable[str]) -> Iter
 def _to_ves(family: int, ways: Iterable[Way], facts: Facts) -> Iterable[Rule]:
     """Return the ways to VEs here; not to one that main reaches elsewhere, by a tunnel say."""
     for address in {*_addresses(family, ways), *(a for a in facts.local if family_of(a) == family)} - facts.own:
-        prefix = host_prefix(address)
         if address not in facts.away:
-            # One bit less than a host route: main's shorter routes must not catch a VE that is away.
-            yield Rule(family, TO_VE, MAIN, dst=prefix, suppress=length_of(prefix) - 1)
+            yield _to_ve(TO_VE, address)
+
+
+def _to_ve(priority: int, address: str) -> Rule:
+    """Return the rule by which main's host route leads to a VE.
+
+    One bit less than that is suppressed: main's shorter routes must not catch a VE that is away. For that address
+    alone, since the kernel takes what it remembers of an IPv6 destination, its MTU say, for a host route as well.
+    """
+    prefix = host_prefix(address)
+    return Rule(family_of(address), priority, MAIN, dst=prefix, suppress=length_of(prefix) - 1)
 
 
 def _from_ve(family: int, way: Way, tables: Mapping[str, int]) -> Iterable[Rule]:
     for address in _addresses(family, (way,)):
         table = tables[uplink_key(way.uplink.name)] if way.uplink else 0
         yield Rule(family, FROM_VE, table, src=host_prefix(address), unreachable=not table)
+        if table:
+            yield Rule(family, NOWHERE, src=host_prefix(address), unreachable=True)
 
 
 def _by_device(family: int, device: str, ways: Iterable[Way], tables: Mapping[str, int]) -> Rule:

@@ -9,7 +9,22 @@ from tests.unit.example import ETH0, ETH3, ETH4, LO, VENET0, facts, wanted
 from vzhooks.model import Element, Route, Rule, Skeleton, Sysctl, Ve
 from vzhooks.policy import guard, plan
 from vzhooks.policy.plan import ADD, DELETE, REPLACE, Op, Scope, diff
-from vzhooks.policy.priorities import ENTER, FROM_DEVICE, FROM_VE, JOIN, NOWHERE, OVER, PASS, TO_VE
+from vzhooks.policy.priorities import (
+    AROUND,
+    BEHIND,
+    END,
+    ENTER,
+    FROM_DEVICE,
+    FROM_VE,
+    JOIN,
+    LAST,
+    NOWHERE,
+    OVER,
+    PASS,
+    REST,
+    TO_VE,
+    UNASSIGNED,
+)
 
 ONE = wanted(Ve("101", ("192.168.18.101", "fd00::101"), "eth3")).items
 TWO = wanted(Ve("101", ("192.168.18.101",), "eth4"), Ve("102", ("192.168.18.102",), "eth3")).items
@@ -93,7 +108,7 @@ def test_the_guard_stands_before_any_rule_and_goes_last():
 
 def test_the_last_resort_stands_before_the_rule_that_looks_it_up():
     items = [op.item for op in diff(ONE, frozenset())]
-    rule = next(i for i in items if isinstance(i, Rule) and i.src == "192.168.18.101/32")
+    rule = next(i for i in items if isinstance(i, Rule) and i.src == "192.168.18.101/32" and i.table)
     resort = next(i for i in items if isinstance(i, Route) and not i.dev and i.table == rule.table)
     assert items.index(resort) < items.index(rule)
 
@@ -131,6 +146,15 @@ def test_at_no_step_does_a_ve_enter_where_there_is_no_way_in():
             assert all((f, JOIN) in half for f, p in half if p == ENTER)
 
 
+def test_who_has_no_uplink_goes_around_main_last_of_all_and_nobody_else_is_stopped_behind_it():
+    kept = wanted(Ve("105", ("192.168.18.105",)), ini="[node]\nreserved=eth0\n").items
+    for goal, found in ((kept, frozenset()), (frozenset(), kept)):
+        for k in range(len(ops := diff(goal, found)) + 1):
+            half = {(r.family, r.priority) for r in after(found, ops[:k]) if isinstance(r, Rule)}
+            assert all((f, p) in half for f, q in half if q == LAST for p in (REST, END))
+            assert all((f, p) in half for f, q in half if q == AROUND for p in (BEHIND, LAST, UNASSIGNED))
+
+
 def test_another_asker_is_one_replace():
     ops = diff(ASKING_TOO, ASKING)
     assert [(op.verb, op.item.value) for op in ops if isinstance(op.item, Element) and op.item.set == "arp:askers"] == [
@@ -158,6 +182,9 @@ def test_a_table_that_another_ve_looks_up_is_not_emptied():
     (Rule(4, ENTER, src="192.168.18.101/32", goto=JOIN), "192.168.18.101"),
     (Rule(4, TO_VE, 254, dst="192.168.18.101/32"), "192.168.18.101"), (Rule(4, NOWHERE, iif="web0"), ""),
     (Rule(6, FROM_VE, 9, src="fd00::101/128"), "fd00::101"), (Rule(4, FROM_DEVICE, 9, iif="web0"), ""),
+    (Rule(4, NOWHERE, src="192.168.18.101/32", unreachable=True), "192.168.18.101"),
+    (Rule(4, 32765, src="192.168.18.105/32", iif="lo", goto=32810), "192.168.18.105"),
+    (Rule(4, 32820, 254, dst="192.168.18.105/32", suppress=31), "192.168.18.105"),
     (Rule(4, 1060, 9, src="192.168.18.11/32"), ""), (Rule(4, 32765, 9, src="192.168.18.11/32"), ""),
     (Element("homes4", ("192.168.18.101", "venet0")), "192.168.18.101"), (Element("ways", ("web0", "eth3")), ""),
     (Element("arp:askers", ("eth3", "192.168.18.101")), ""), (guard.SKELETON, "")])

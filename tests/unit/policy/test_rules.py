@@ -5,7 +5,23 @@ import pytest
 from tests.unit.example import NICS, facts, nic, rules, table_of, wanted
 from vzhooks.model import MAIN, Route, Rule, Ve, host_prefix
 from vzhooks.policy import priorities
-from vzhooks.policy.priorities import ENTER, FROM_DEVICE, FROM_VE, JOIN, NOWHERE, OVER, PASS, TO_VE, UNASSIGNED
+from vzhooks.policy.priorities import (
+    AROUND,
+    BEHIND,
+    END,
+    ENTER,
+    FROM_DEVICE,
+    FROM_VE,
+    JOIN,
+    LAST,
+    NEAR,
+    NOWHERE,
+    OVER,
+    PASS,
+    REST,
+    TO_VE,
+    UNASSIGNED,
+)
 from vzhooks.policy.tables import LESS, uplink_key
 from vzhooks.policy.wanting import is_ours
 
@@ -26,7 +42,7 @@ def test_what_has_an_uplink_enters_and_all_else_passes_by():
     assert rules(found, ENTER) == [f"from {A}/32 goto {JOIN}"]
     assert rules(found, PASS) == both(f"from all goto {OVER}")
     assert rules(found, OVER) == both("from all nop")
-    assert rules(found, NOWHERE) == both("from all iif venet0 unreachable")
+    assert rules(found, NOWHERE) == [f"from {A}/32 unreachable"]
     assert not [r for r in rules(found, UNASSIGNED) if "iif" in r]
 
 
@@ -64,7 +80,8 @@ def test_a_device_of_a_ve_s_own_is_held_whatever_source_it_uses(ve, by_source, b
     assert rules(found, ENTER) == sorted([f"from {A}/32 goto {JOIN}", *both(f"from all iif web0 goto {JOIN}")])
     assert rules(found, FROM_VE) == [f"from {A}/32 {by_source.format(number)}"]
     assert rules(found, FROM_DEVICE) == both(f"from all iif web0 {by_device.format(number)}")
-    assert rules(found, NOWHERE) == both("from all iif venet0 unreachable", "from all iif web0 unreachable")
+    mine = [f"from {A}/32 unreachable"] if ve is OWN else []  # else FROM_VE says it
+    assert rules(found, NOWHERE) == sorted([*mine, *both("from all iif web0 unreachable")])
 
 
 def test_a_device_is_held_before_vzctl_makes_it():
@@ -89,13 +106,26 @@ def test_reserved_adds_late_rules_alone_while_no_ve_has_an_uplink():
     known = facts(*NICS, nic("ve7", 9, kind="veth", ve=True))
     number, found = table_of(LESS, VE105, ini=RESERVED, known=known), wanted(VE105, ini=RESERVED, known=known)
     late = [r for r in rules(found, UNASSIGNED) if "iif" in r]
-    assert late == both(f"from all iif ve7 lookup {number}", f"from all iif venet0 lookup {number}")
+    assert late == sorted([f"from {B}/32 iif lo lookup {number}", *both(
+        f"from all iif ve7 lookup {number}", f"from all iif venet0 lookup {number}")])
+    around = [r for r in rules(found, AROUND) if "iif" in r]
+    assert around == sorted([f"from {B}/32 iif lo goto {BEHIND}", *both(
+        f"from all iif ve7 goto {BEHIND}", f"from all iif venet0 goto {BEHIND}")])
     assert not [r for p in (ENTER, PASS, TO_VE, FROM_VE, FROM_DEVICE, NOWHERE, OVER) for r in rules(found, p)]
 
 
 def test_reserved_s_late_rule_spares_who_is_held_already():
     found = wanted(OWN, VE105, ini=RESERVED, known=facts(*NICS, WEB0))
-    assert {r.split(" lookup")[0] for r in rules(found, UNASSIGNED) if "iif" in r} == {"from all iif venet0"}
+    assert {r.split(" lookup")[0] for r in rules(found, UNASSIGNED) if "iif" in r} == {
+        "from all iif venet0", f"from {B}/32 iif lo"}
+
+
+def test_behind_main_there_are_local_ves_alone_for_those_without_uplink_and_nothing_for_others():
+    found = wanted(VE105, ini=RESERVED, known=facts(local=[B]))
+    assert rules(found, REST) == both(f"from all goto {END}") and rules(found, END) == both("from all nop")
+    assert rules(found, NEAR) == [f"from all to {B}/32 lookup main suppress_prefixlength 31"]
+    assert rules(found, LAST) == both("from all unreachable")
+    assert not rules(wanted(VE101), REST) and not rules(wanted(VE101), LAST)
 
 
 @pytest.mark.parametrize("main, led", [
@@ -129,4 +159,5 @@ def test_the_priorities_stand_in_their_order():
     order = [ENTER, PASS, JOIN, TO_VE, FROM_VE, FROM_DEVICE, NOWHERE, OVER, priorities.OWN_SPECIFIC, priorities.OWN_LAN]
     assert order == sorted(order) and {*order} <= {*priorities.BAND}
     assert OVER > NOWHERE and {priorities.OWN_MAIN, priorities.OWN_DEFAULT, UNASSIGNED} <= {*priorities.LATE}
-    assert max(priorities.LATE) < 32766
+    late = [priorities.OWN_MAIN, priorities.OWN_DEFAULT, REST, BEHIND, NEAR, LAST, END]
+    assert late == sorted(priorities.LATE) and UNASSIGNED < AROUND < 32766 < REST
