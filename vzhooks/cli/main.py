@@ -95,7 +95,7 @@ def cmd_set(args: argparse.Namespace, event: Event) -> int:
     """Move a VE to another uplink."""
     from vzhooks.run import assign
     event.ctid = args.ctid
-    done = assign.assign(Paths(), args.ctid, assign.meant(args.uplink), args.save, _watch(args))
+    done = assign.assign(Paths(), args.ctid, assign.meant(args.uplink), args.save, _watch(args), args.force)
     event.ctid = done.ctid
     event.done(done.report, "stopped", **{"from": done.former or "none", "to": args.uplink}, saved=done.saved)
     follow.announce_moved(done.report)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from vzhooks.config.settings import Settings
 from vzhooks.model import Lookup, Nic
+from vzhooks.policy.compare import Flow
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.nat import Nat
@@ -42,7 +43,8 @@ class Exam:
     others have in it; networkd: it runs and takes foreign rules away; answers: address -> MACs that
     answered the probe, macs: device -> MAC; reachable, lookups, others: as in View; nat: address
     translations of others; untrusted: what of our code others than root can change; silent: the daemon is installed
-    where it should run, and does not answer.
+    where it should run, and does not answer; moved, lost: who asked for nothing and goes another way, or nowhere, by
+    rules of ours, with the line that says it.
     """
 
     report: Report = field(default_factory=Report)
@@ -64,6 +66,8 @@ class Exam:
     others: tuple[Other, ...] = ()
     nat: tuple[Nat, ...] = ()
     silent: bool = False
+    moved: Mapping[Flow, str] = field(default_factory=dict)
+    lost: Mapping[Flow, str] = field(default_factory=dict)
 
     @property
     def view(self) -> View:

@@ -19,11 +19,12 @@ from vzhooks.doctor.findings import Exam
 from vzhooks.errors import InputError, VzhooksError
 from vzhooks.install import chain, shim, units
 from vzhooks.kernel import nft, sysctl
-from vzhooks.model import Lookup, family_of, host_prefix
+from vzhooks.model import MAIN, Lookup, Rule, family_of, host_prefix
 from vzhooks.neighbours import announce, probe
 from vzhooks.node import host, trust
 from vzhooks.node.host import Paths
-from vzhooks.policy import harden, uplinks
+from vzhooks.policy import compare, harden, uplinks
+from vzhooks.policy.compare import Flow
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.nat import Nat
 from vzhooks.policy.roles import is_lan
@@ -59,7 +60,7 @@ def gather(paths: Paths, ask: bool) -> Exam:
         strangers=seen.strangers, reachable=seen.reachable, lookups=seen.lookups, others=facts.theirs,
         nat=nat, networkd=_networkd(), untrusted=tuple(trust.untrusted(trust.executed())),
         silent=units.is_here() and os.path.exists(paths.daemon_unit) and not command.hello(__version__),
-        answers=probe.ask(lan, macs, assigned) if ask else {}, macs=macs,
+        answers=probe.ask(lan, macs, assigned) if ask else {}, macs=macs, moved=seen.moved, lost=seen.lost,
     )
 
 
@@ -70,6 +71,8 @@ class _Seen:
     strangers: Mapping[int, str] = field(default_factory=dict)
     reachable: Mapping[tuple[str, str], bool] = field(default_factory=dict)
     lookups: Mapping[tuple[str, str], Lookup] = field(default_factory=dict)
+    moved: Mapping[Flow, str] = field(default_factory=dict)
+    lost: Mapping[Flow, str] = field(default_factory=dict)
 
 
 def _kernel(seen: view.View) -> _Seen:
@@ -82,7 +85,19 @@ def _kernel(seen: view.View) -> _Seen:
                       if n in looked and n not in strangers})
     asked = dict.fromkeys((*view.questions(seen), *_of_main(seen)))
     lookups, reachable = answers(asked, view.places(seen), seen.report.facts)
-    return _Seen(strangers, reachable, lookups)
+    return _Seen(strangers, reachable, lookups, *_by_ours(seen.report))
+
+
+def _by_ours(report: Report) -> tuple[dict[Flow, str], dict[Flow, str]]:
+    """Return who goes another way by rules of ours, or nowhere, though he asked for nothing."""
+    from vzhooks.kernel.asking import without
+    ours = [i for i in report.found if isinstance(i, Rule)]
+    flows = compare.flows(report.facts, report.ways) if ours else []
+    before, after = without(flows, ours, report.facts)
+    home = {f for f, now in after.items() if now.dev in report.facts.nics and f.src in report.facts.nics[now.dev].owns
+            and before[f].table == MAIN}
+    moved, lost = compare.differences(before, after, report.settings.reserved)
+    return {f: line for f, line in moved.items() if f not in home}, lost  # as hardening means it to
 
 
 def _host_routes(facts: Facts) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from vzhooks.doctor.findings import ERROR, WARNING, Exam, Finding, lan
 from vzhooks.model import family_of
+from vzhooks.policy.compare import Flow
 from vzhooks.policy.foreign import NAMES, Other, mend
 from vzhooks.policy.priorities import BAND, ENTER, FROM_VE
 from vzhooks.policy.shown import shell
@@ -102,4 +103,21 @@ def translations(exam: Exam) -> Iterator[Finding]:
                           "sources more closely")
 
 
-CHECKS = (drift, strangers, host_routes, before, shadowed, translations)
+def bystanders(exam: Exam) -> Iterator[Finding]:
+    """The node's own addresses, other guests and VEs without uplink that go another way by rules of ours."""
+    for level, found in ((ERROR, exam.lost), (WARNING, exam.moved)):
+        for flow, line in found.items():
+            fix = "name its device in inside ="
+            if flow.plain:
+                fix = f"`vzhooks set {_owner(flow, exam)} --uplink NAME --save`, or take a device from reserved ="
+            elif {flow.src, flow.dst} & exam.facts.own:
+                fix = "`vzhooks harden --undo`"
+            yield Finding("bystander", level, flow.who, f"by rules of vzhooks, {line}",
+                          f"{fix}; nothing where it is meant")
+
+
+def _owner(flow: Flow, exam: Exam) -> str:
+    return next((w.ve.ctid for w in exam.report.ways if {flow.src, flow.dst} & set(w.ve.addresses)), "VE")
+
+
+CHECKS = (drift, strangers, host_routes, before, shadowed, bystanders, translations)

@@ -65,12 +65,12 @@ def boot(paths: Paths) -> int:
     """Bring rules, tables and the node's ARP back before VEs start; an ini with an error must not hinder it."""
     event = events.Event("boot")
     report = reconcile.run(paths, Request(door=HOOK, wait_s=LOCK_WAIT_S))
-    for text in [*report.warnings, *(f.text for f in report.failures)]:
+    for text in [*report.warnings, *filter(None, [report.refused]), *(f.text for f in report.failures)]:
         log.say(f"boot: {text}")
     event.done(report)
     _say_hardened(report)
     follow.announce_moved(report)
-    return FAILED if report.failures else DONE
+    return FAILED if report.failures or report.refused else DONE
 
 
 def _say_hardened(report: Report) -> None:
@@ -117,7 +117,7 @@ def _mount(event: events.Event, conffile: str, paths: Paths, means: Means) -> in
     refusals, notes = _sorted(report, ctid)
     for text in [*report.warnings, *(n for n in notes if not cut_off or n not in cut_off)]:
         log.say(f"mount: VE {ctid}: {text}", ve=ctid)
-    shut = isinstance(config, VeConfig) and not any(f.opens for f in report.failures)
+    shut = isinstance(config, VeConfig) and not report.refused and not any(f.opens for f in report.failures)
     status = _end(ctid, refusals, may_have_uplink(config), shut and report.settings.on_error == "warn")
     if status:
         _give_back(paths, event, means)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from vzhooks.kernel.messages import FAMILIES, RTN_UNICAST, table_of
 from vzhooks.kernel.netlink import Kernel, Refused
-from vzhooks.model import Lookup, Nic, family_of
+from vzhooks.model import Lookup, Nic, Rule, family_of
+from vzhooks.policy import walk
 from vzhooks.policy.compare import Flow
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.roles import is_ve_side
@@ -30,8 +31,36 @@ def answers(questions: Iterable[tuple[str, str]], places: Iterable[tuple[str, st
 
 
 def compare(kernel: Kernel, flows: Iterable[Flow], nics: Mapping[str, Nic]) -> dict[Flow, Lookup]:
-    """Return what the kernel answers for each of these packets."""
-    return {f: ask(kernel, f.src, f.dst, nics[f.iif].index if f.iif in nics else 0) for f in flows}
+    """Return what the kernel answers for each of these packets, by the first device that it takes it from."""
+    return {f: _by_any(kernel, f, [nics[i].index for i in f.iifs if i in nics] or [0]) for f in flows}
+
+
+def without(flows: Iterable[Flow], ours: Iterable[Rule], facts: Facts) -> tuple[dict[Flow, Lookup], dict[Flow, Lookup]]:
+    """Return where packets would go without rules of ours, and where they go; none whose way is not understood.
+
+    That is one of which the kernel says something else than a walk by all rules does.
+    """
+    mine = [walk.as_other(r) for r in ours]
+    before, after = {}, {}
+    with Kernel() as kernel:
+        kernel.know(facts.nics.values())
+        tables = kernel.tables({r.table for r in (*facts.others, *mine) if r.table} - {walk.LOCAL})
+        for flow, now in compare(kernel, flows, facts.nics).items():
+            iif = next((i for i in flow.iifs if i in facts.nics), "lo")
+            was, is_now = (walk.walk(flow.src, flow.dst, iif, rules, tables, facts.own)
+                           for rules in (facts.others, (*facts.others, *mine)))
+            if was and is_now and walk.agree(is_now, now):
+                before[flow], after[flow] = was, is_now
+    return before, after
+
+
+def _by_any(kernel: Kernel, flow: Flow, indexes: Iterable[int]) -> Lookup:
+    answers = (ask(kernel, flow.src, flow.dst, index) for index in indexes)
+    found = Lookup(error="no device")
+    for found in answers:
+        if not found.error:
+            break
+    return found
 
 
 def lookup(kernel: Kernel, src: str, dst: str, facts: Facts) -> Lookup:
@@ -44,9 +73,10 @@ def ask(kernel: Kernel, src: str, dst: str, iif: int = 0, to_ve: bool = False) -
     """Ask where a packet goes that comes in by the device of number `iif`, or is the node's own."""
     family = family_of(dst)
     # IPv6 always tells the table, and refuses the flag that makes IPv4 do so (net/ipv6/route.c).
-    fields = {"dst": dst, "src": src, "family": FAMILIES[family], "flags": RTM_F_LOOKUP_TABLE if family == 4 else 0}
+    fields = {"dst": dst, "family": FAMILIES[family], "flags": RTM_F_LOOKUP_TABLE if family == 4 else 0}
+    fields.update({"src": src} if src else {}, **({"iif": iif} if iif else {}))
     try:
-        m = kernel.ask("route", **fields, **({"iif": iif} if iif else {}))
+        m = kernel.ask("route", **fields)
     except Refused as error:
         return Lookup(error=str(error))
     if m["type"] == RTN_LOCAL:

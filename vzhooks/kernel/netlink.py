@@ -121,6 +121,11 @@ class Kernel:
         """Carry out ops of the guard, given as the nft(8) transaction that they are; raises as `nft.load`."""
         nft.load(text)
 
+    def tables(self, numbers: Iterable[int]) -> dict[int, tuple[Route, ...]]:
+        """Return what stands in tables, whoever made it."""
+        return {n: tuple(r for f, af in self._families.items() for m in self._dump_routes(af, table=n)
+                         for r in routes_of(m, f, self.names)) for n in numbers}
+
     def proxies(self, wanted: Iterable[Item]) -> frozenset[Proxy]:
         """Return the published addresses that carry our mark, and those wanted whoever published them.
 

@@ -51,6 +51,7 @@ _PATHS = {
     "tables": "/var/lib/vzhooks/tables.json",
     "harden": "/var/lib/vzhooks/harden.json",
     "networks": "/var/lib/vzhooks/networks.json",
+    "let": "/var/lib/vzhooks/let.json",
     "sysctl_d": "/etc/sysctl.d/90-vzhooks.conf",
     "ves": "/run/vzhooks/ves.json",
     "health": "/run/vzhooks/health.json",

@@ -140,6 +140,22 @@ def save_hardening(path: str, hardening: Hardening) -> None:
     save(path, {"mode": hardening.mode, "former": dict(hardening.former)})
 
 
+def load_let(path: str) -> frozenset[str]:
+    """Return the packets ("source destination") that --force let be lost once; raises HostError as `load_ves`."""
+    def check(data: dict) -> frozenset[str]:
+        packets = data.get("lost", [])
+        _check_texts(packets)
+        if not all(all(canonical(a) == a for a in p.split(" ") if a) for p in packets):
+            raise ValueError(packets)
+        return frozenset(packets)
+    return checked(path, check, "resync --force")
+
+
+def save_let(path: str, packets: frozenset[str]) -> None:
+    """Replace the packets that --force let be lost."""
+    save(path, {"lost": sorted(packets)})
+
+
 def checked(path: str, check: Callable[[dict], Any], command: str) -> Any:
     """Return what a note holds; raises HostError where it is not as we write it."""
     try:

@@ -127,8 +127,11 @@ def _look(paths: Paths, given: str, name: str) -> tuple[VeConfig, bool, str]:
     return config, runs, before.known[ctid].uplink if runs and ctid in before.known else config.uplink
 
 
-def assign(paths: Paths, given: str, name: str, save: bool, watch: Watch | None = None) -> Assigned:
+def assign(paths: Paths, given: str, name: str, save: bool, watch: Watch | None = None,
+           force: bool = False) -> Assigned:
     """Give a VE the uplink `name`, several by a list of them, "" for none.
+
+    force: also where somebody who asked for nothing is cut off by it.
 
     Raises InputError for a VE or an uplink that there is not, LockBusy, HostError where the config
     cannot be written: nothing is changed then.
@@ -138,9 +141,10 @@ def assign(paths: Paths, given: str, name: str, save: bool, watch: Watch | None 
     report = Report()
     with _saved(paths, config, name, watch) if save else nullcontext():
         if runs:
-            report = reconcile.run(paths, Request(ctids=frozenset({ctid}), assign={ctid: name}, watch=watch))
+            report = reconcile.run(paths, Request(ctids=frozenset({ctid}), assign={ctid: name}, watch=watch,
+                                                  force=force))
             if report.refused:
-                raise HostError(f"VE {ctid}: {report.refused}, so nothing was changed; `vzhooks doctor` tells more")
+                raise HostError(f"VE {ctid}: {report.refused}, so nothing was changed; mend that, or give --force")
     if runs and save:
         reconcile.forget_override(paths, ctid)
     return Assigned(ctid, runs, save, report, former)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
@@ -20,7 +20,7 @@ from vzhooks.config.vzconf import VeConfig
 from vzhooks.errors import HostError, KernelError
 from vzhooks.kernel import nft, sysctl
 from vzhooks.kernel.apply import apply
-from vzhooks.model import Item, Problem, Proxy, Rule, Skeleton, Sysctl
+from vzhooks.model import Item, Problem, Proxy, Sysctl
 from vzhooks.node import evidence, host, notes
 from vzhooks.node.host import Paths
 from vzhooks.policy import census, compare, consequences, harden, health, plan, sources, tables, uplinks, wanting
@@ -30,10 +30,10 @@ from vzhooks.policy.facts import Facts, in_this_node, known_of, settle, without_
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.harden import Outcome
 from vzhooks.policy.plan import Scope
-from vzhooks.policy.priorities import BAND, PASS, UNASSIGNED
+from vzhooks.policy.priorities import BAND
 from vzhooks.policy.records import Record, Records
 from vzhooks.policy.wanting import Wanted
-from vzhooks.run import inputs, keep
+from vzhooks.run import first, inputs, keep
 from vzhooks.run.inputs import Inputs
 from vzhooks.run.request import COMMAND, HOOK, Report, Request
 
@@ -161,30 +161,28 @@ class _Run:
 
     def _carry_out(self, report: Report, wanted: Wanted, handed: set[Proxy], hard: Outcome) -> Report:
         """Apply; a first change on a node is taken back where somebody who asked for nothing goes nowhere by it."""
-        from vzhooks.kernel import asking  # as Kernel, only where the kernel is asked
-        first = not _shape(report.found) and not self.request.empty
-        closed = wanting.is_closed(report.settings)
-        flows = compare.flows(report.facts, report.ways, closed) if first else []
-        before = asking.compare(self.kernel, flows, report.facts.nics)
+        begins = not self.request.empty and compare.begins(report.found, wanted.items, self._before, hard.hardening)
+        before = first.look(self.kernel, report) if begins else {}
         failures = tuple(apply(report.ops, self.kernel, self.request.watch))
-        changed, lost = compare.differences(before, asking.compare(self.kernel, flows, report.facts.nics))
-        if lost and not self.request.force:
-            return self._take_back(report, lost)
+        changed, refused = first.differs(self.kernel, report, before, self.paths, self.request.force)
+        if refused:
+            return self._take_back(report, refused)
         if self.request.empty:
             self.kernel.disown(handed)
-        return replace(report, failures=failures, remarks=(*report.remarks, *changed, *lost),
+        return replace(report, failures=failures, remarks=(*report.remarks, *changed),
                        hardened=hard.hardening.on and not self._before.on,
                        moved=consequences.moved(report.found, wanted.items, report.ops, report.facts))
 
-    def _take_back(self, report: Report, lost: list[str]) -> Report:
-        """Bring back what was found before, and say who would lose his way."""
+    def _take_back(self, report: Report, refused: str) -> Report:
+        """Bring back what was found before, in the kernel and in our notes."""
         set_now = sysctl.read(op.item.key for op in report.ops if isinstance(op.item, Sysctl))
         now = self.kernel.rules()[0] | self.kernel.routes() | self.kernel.guard()
         now |= {Sysctl(k, v) for k, v in set_now.items()}
+        now |= {op.item for op in report.ops if isinstance(op.item, Proxy) and op.verb == plan.ADD}
         kept = {i for i in report.found if not isinstance(i, (Proxy, Sysctl)) or getattr(i, "key", "") in set_now}
         apply(plan.diff(frozenset(kept), now), self.kernel, self.request.watch)
         keep.forget_hardening(self.paths, self._before)
-        refused = f"this would cut off {'; '.join(lost)}"
+        _save(self.paths, report.records, self.known, self.request)
         return replace(report, refused=refused, problems=(*report.problems, Problem("", refused, True)))
 
     def _facts(self, others: tuple[Other, ...]) -> tuple[Facts, Evidence]:
@@ -247,7 +245,8 @@ class _Run:
         assigned = any(w.state != "unassigned" and w.why != uplinks.BLOCK for w in ways)
         current = sysctl.read(harden.read_keys(facts.nics, before))
         auto = assigned and self.settings.arp == "auto" and not facts.misplaced
-        return harden.decide(before, self.request.harden, auto, self.request.force, facts.nics, current), current
+        force = self.request.force and bool(self.request.harden)
+        return harden.decide(before, self.request.harden, auto, force, facts.nics, current), current
 
     def _wanted(self, facts: Facts, count: census.Census, numbers: Mapping[str, int],
                 occupied: Mapping[str, str], hard: Outcome) -> Wanted:
@@ -262,7 +261,7 @@ class _Run:
         The first use, and the end of the last, concern all VEs of the node.
         """
         ctids = self.request.named
-        if ctids is None or _shape(found) != _shape(wanted.items) or not _shape(found):
+        if ctids is None or first.shape(found) != first.shape(wanted.items) or not first.shape(found):
             return plan.ALL
         mine = {a for c in ctids for r in (self.known, count.records) if c in r for a in r[c].all}
         configs = (self.configs.get(c) for c in ctids)
@@ -286,17 +285,6 @@ class _Run:
         broken = [*report.settings.broken.values(),
                   *(p.text for p in sources.doubled(every, report.settings, report.facts.nics))]
         return "\n".join([*broken, *losers])
-
-
-def _shape(items: Iterable[Item]) -> frozenset[object]:
-    """Return which of what concerns all VEs is there: the guard, the rule to pass by, and that of `reserved`."""
-    found: set[object] = set()
-    for item in items:
-        if isinstance(item, Skeleton):
-            found.add(item)
-        elif isinstance(item, Rule) and (item.priority == PASS or (item.priority == UNASSIGNED and item.iif)):
-            found.add((item.family, item.priority))
-    return frozenset(found)
 
 
 def _as_ipv6_is(facts: Facts) -> Facts:

@@ -31,9 +31,9 @@ class Request:
     configs say; expect: addresses that vzctl is about to give them, or is done with; devices: what it is about to
     make for a VE; harden: "on" or "off" where the operator asks for it; careful: change nothing where a live VE
     would lose its way or, for a command, the ini has an error; settings: go by these, whatever the ini says; held:
-    VEs that stay as they are noted, whatever their configs say; force: not even then, and harden even where it
-    leaves addresses unanswered; empty: the wanted state is nothing, as for uninstall; wait_s: for the lock; watch:
-    is told of the changes as they are made.
+    VEs that stay as they are noted, whatever their configs say; force: not even then, nor where others lose theirs,
+    and harden even where it leaves addresses unanswered; empty: the wanted state is nothing, as for uninstall; wait_s:
+    for the lock; watch: is told of the changes as they are made.
     """
 
     ctids: frozenset[str] | None = None

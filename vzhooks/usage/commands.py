@@ -69,6 +69,8 @@ def _everyday(commands: Any) -> None:
                         help="an uplink of this node, or several with commas between, of which each address takes the "
                              "first that has its network; none unassigns the VE")
     assign.add_argument("--save", action="store_true", help="write it into the VE's config as well")
+    assign.add_argument("--force", action="store_true",
+                        help="even where the first uplink on this node cuts off somebody who asked for nothing")
     assign.add_argument("--forget-flows", action="store_true",
                         help="end the VE's tracked connections too, as those behind NAT keep their old way")
 
