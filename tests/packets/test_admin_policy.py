@@ -88,6 +88,21 @@ def test_with_a_default_route_a_nic_replies_leave_by_the_nic_with_the_address(si
     site.leaves_by("105", "eth0", BEYONDS)
 
 
+@pytest.mark.generation(4)
+@pytest.mark.parametrize("action", ["prohibit", "blackhole", "unreachable"])
+def test_that_a_rule_ends_an_assigned_ve_no_more_is_said_by_set_status_route_and_doctor(site, action):
+    """It stands behind ours, where the uplink's rule has answered."""
+    for family, address in zip(("-4", "-6"), pair("101")):
+        sh(site.node.hn, f"ip {family} rule add from {address} {action} priority 32000")
+    site.both("101")
+    site.leaves_by("101", None, BEYONDS)
+    told = [site.vzhooks("set", "101", "--uplink", "eth3", "--save").stderr, site.vzhooks("status", "--json").stdout,
+            site.vzhooks("route", "101", BEYOND).stdout, site.vzhooks("route", "101", BEYOND6).stdout,
+            site.vzhooks("doctor", rc=3).stdout, site.vzhooks("resync").stderr]
+    site.leaves_by("101", "eth3", BEYONDS)
+    assert [text for text in told if f"101/{'128' if text is told[3] else '32'} {action} priority" not in text] == []
+
+
 SPECIAL = """ip route add 10.71.0.0/16 via 192.168.18.129 dev eth3 tos 0x10 mtu lock 1300 advmss 1200
     ip route add 10.71.0.0/16 via 192.168.18.1 dev eth3 window 1000 initcwnd 20 quickack 1
     ip -6 route add 2001:db8:77::/64 from fd00:99::/64 via fd00:18::129 dev eth3 mtu lock 1300

@@ -1,4 +1,4 @@
-"""A first change on a node is compared with what was: what would cut somebody off is taken back, and doctor looks later."""
+"""A first change on a node is compared with what was, and taken back where it cuts somebody off; doctor looks later."""
 
 import json
 

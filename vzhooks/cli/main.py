@@ -99,7 +99,8 @@ def cmd_set(args: argparse.Namespace, event: Event) -> int:
     event.ctid = done.ctid
     event.done(done.report, "stopped", **{"from": done.former or "none", "to": args.uplink}, saved=done.saved)
     follow.announce_moved(done.report)
-    _tell(args, [*_lines(done.problems), *filter(None, [events.hardened(done.report)])], done.report.failures)
+    mine = [r for r in done.report.remarks if not r.startswith("VE ") or r.startswith(f"VE {done.ctid}: ")]
+    _tell(args, [*_lines(done.problems), *filter(None, [events.hardened(done.report)]), *mine], done.report.failures)
     _tell(args, [done.told(args.uplink, event.ms)])
     if args.forget_flows and done.runs:
         from vzhooks.kernel import conntrack

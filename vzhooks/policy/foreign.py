@@ -123,6 +123,20 @@ def decider(lookup: Lookup, src: str, dst: str, others: Iterable[Other]) -> Othe
     return next(ends, None) or next(iter(takers), None)
 
 
+def unheard(address: str, others: Iterable[Other]) -> list[Other]:
+    """Return rules that end what comes from this very address, but stand after ours, where they no longer count.
+
+    The address is one of a VE with an uplink.
+    """
+    return [o for o in others if o.action in ENDS and o.priority > FROM_VE and o.src and not o.inverted
+            and family_of(address) == o.family and _in(address, o.src) and not o.kernel]
+
+
+def said_of(rule: Other) -> str:
+    """Return the line that says that a rule no longer counts."""
+    return f"another's rule comes after those of vzhooks and no longer counts: {rule.named}"
+
+
 def mend(rule: Other) -> str:
     """Return the two commands of which one mends it: delete the rule, or move it to a priority after ours."""
     ip = "ip -6 rule" if rule.family == 6 else "ip rule"

@@ -10,6 +10,7 @@ from vzhooks.config.settings import Settings
 from vzhooks.model import PROTOCOL, Element, Item, Problem, Proxy, Skeleton, Ve, family_of
 from vzhooks.policy import elements, own, routes, rules
 from vzhooks.policy.facts import Facts
+from vzhooks.policy.foreign import said_of, unheard
 from vzhooks.policy.priorities import BAND, LATE
 from vzhooks.policy.roles import Nics
 from vzhooks.policy.sources import doubled
@@ -62,7 +63,7 @@ def wanted(settings: Settings, facts: Facts, ves: Iterable[Ve], tables: Mapping[
     engaged = is_closed(settings) or any(w.state != "unassigned" for w in ways)
     # Where the node's ARP is not hardened, rules of its own addresses would move who answers for them.
     items: list[Item] = list(own.items(facts, settings, tables)) if keep else []
-    remarks = own.remarks(facts) if keep else ()
+    remarks = [*own.remarks(facts), *_unheard(ways, facts)] if keep else _unheard(ways, facts)
     if engaged:
         items += [*routes.of_ways(ways, facts, tables), *rules.of_ways(ways, facts, settings, tables),
                   *_proxies(ways, facts), *elements.of_ways(ways, facts, settings, strict, keep)]
@@ -71,7 +72,7 @@ def wanted(settings: Settings, facts: Facts, ves: Iterable[Ve], tables: Mapping[
         problems.append(Problem("", MISPLACED, True))
         items = [i for i in items if isinstance(i, (Element, Skeleton))]
     possible = frozenset(i for i in items if getattr(i, "family", 4) in facts.families)
-    return Wanted(possible, tuple(ways), (*_of_node(settings, facts.nics), *problems), remarks)
+    return Wanted(possible, tuple(ways), (*_of_node(settings, facts.nics), *problems), tuple(remarks))
 
 
 def _of_node(settings: Settings, nics: Nics) -> list[Problem]:
@@ -98,6 +99,12 @@ def _ways(settings: Settings, facts: Facts, ves: Iterable[Ve],
 def _refuses(way: Way) -> bool:
     """Tell whether a VE cannot have what it asks for, however long it waits."""
     return way.state == "blocked" and way.uplink is None and bool(way.ve.uplink)
+
+
+def _unheard(ways: Iterable[Way], facts: Facts) -> list[str]:
+    """Return a line for each rule of somebody else that an assigned VE's packets no longer meet."""
+    found = [(w.ve.ctid, o) for w in ways if w.uplink for a in w.ve.addresses for o in unheard(a, facts.theirs)]
+    return [f"VE {ctid}: {said_of(rule)}" for ctid, rule in dict.fromkeys(found)]
 
 
 def _without_own(ve: Ve, own_addresses: Iterable[str]) -> tuple[Ve, list[Problem]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from vzhooks.model import MAIN, Element, Item, Lookup, Rule, family_of
 from vzhooks.policy import guard
-from vzhooks.policy.foreign import Other, culprit, decider, mend
+from vzhooks.policy.foreign import Other, culprit, decider, mend, said_of, unheard
 from vzhooks.policy.priorities import FROM_DEVICE, FROM_VE, TO_VE
 from vzhooks.policy.uplinks import Way
 
@@ -48,7 +48,7 @@ def explain(lookup: Lookup, src: str, dst: str, way: Way, known: Known) -> Answe
     device = f"{lookup.dev}{via}" if lookup.dev else "none"
     theirs = culprit(lookup, src, dst, known.others) if _is_wrong(lookup, way) else None
     lines = [f"rule    {_rule(lookup, src, dst, known, theirs)}", f"table   {table}", f"device  {device}",
-             f"source  {src}", f"why     {_why(lookup, dst, way, known, theirs)}"]
+             f"source  {src}", f"why     {_why(lookup, src, dst, way, known, theirs)}"]
     return Answer(tuple(lines), _contradiction(lookup, src, way, known, theirs))
 
 
@@ -83,7 +83,7 @@ def _holds(network: str, address: str) -> bool:
     return not network or ipaddress.ip_address(address) in ipaddress.ip_network(network)
 
 
-def _why(lookup: Lookup, dst: str, way: Way, known: Known, theirs: Other | None) -> str:
+def _why(lookup: Lookup, src: str, dst: str, way: Way, known: Known, theirs: Other | None) -> str:
     ctid = way.ve.ctid
     if lookup.local:
         return f"{dst} is an address of this node, so the packet stays here"
@@ -95,9 +95,10 @@ def _why(lookup: Lookup, dst: str, way: Way, known: Known, theirs: Other | None)
     if lookup.error:
         return f"the kernel answers: {lookup.error}. VE {ctid} is cut off: {_cut_off(way, known)}"
     if way.uplink and lookup.dev == way.uplink.device:
+        after = "".join(f"; {said_of(o)}" for o in unheard(src, known.others))
         how = f"by its gateway {lookup.gateway}" if lookup.gateway else "which has it on its own LAN"
         backup = f", the backup of {way.ve.uplink} ({way.why})" if way.state == "backup" else ""
-        return f"VE {ctid} goes by the uplink {way.uplink.name}{backup}, {how}"
+        return f"VE {ctid} goes by the uplink {way.uplink.name}{backup}, {how}{after}"
     if way.state == "unassigned":
         return f"VE {ctid} has no uplink, so main decides"
     return f"its rules are not as they should be ({known.due})" if known.due else "no rule of vzhooks decides"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vzhooks.config.vzconf import VeConfig
 from vzhooks.model import Lookup, family_of
 from vzhooks.policy import drift
-from vzhooks.policy.foreign import Other, culprit, mend
+from vzhooks.policy.foreign import Other, culprit, mend, said_of, unheard
 from vzhooks.policy.records import STARTING, STOPPING
 from vzhooks.policy.uplinks import Way
 from vzhooks.status.view import FAR, STOPPED, View, destinations, hops, missing, sources
@@ -37,7 +37,12 @@ def judge(way: Way, view: View) -> tuple[str, str]:
     if way.state == STOPPED:
         return way.state, way.why
     state, why = _state(way, view)
-    return state, joined((why, given_by_hand(way, view)))
+    return state, joined((why, given_by_hand(way, view), *_unheard(way, view)))
+
+
+def _unheard(way: Way, view: View) -> list[str]:
+    rules = [o for a in way.ve.addresses for o in unheard(a, view.others)] if way.uplink else []
+    return [said_of(rule) for rule in dict.fromkeys(rules)]
 
 
 def _state(way: Way, view: View) -> tuple[str, str]:

@@ -94,6 +94,7 @@ class _Job:
         self.event.ctid = done.ctid
         self.event.done(done.report, "stopped", to=self.asked.uplink, saved=done.saved)
         lines = [f"VE {p.ctid}: {p.text}" if p.ctid else p.text for p in done.problems]
+        lines += [r for r in done.report.remarks if r.startswith(f"VE {done.ctid}: ")]
         end = done.remark if done.failed or self.asked.quiet else done.told(self.asked.uplink, self.event.ms)
         failures = (f.text for f in done.report.failures)
         for line in filter(None, [*lines, *failures, events.hardened(done.report), end]):
