@@ -60,7 +60,7 @@ class Nic:
     kind: IFLA_INFO_KIND ("" for hardware); master: name of the bridge or bond it belongs to; link: name of the
     device it lies over or is paired with; members: names of the devices enslaved to it; addresses: global ones,
     with prefix length; ve: it has the address that vzctl gives the host side of a routed VE; tap: a tun(4) device
-    that carries frames; ipv6: not switched off on it; role: one of roles.ROLES.
+    that carries frames; ipv6: not switched off on it; mac: its link-layer address; role: one of roles.ROLES.
     """
 
     name: str
@@ -78,6 +78,7 @@ class Nic:
     altnames: tuple[str, ...] = ()
     tap: bool = False
     ipv6: bool = True
+    mac: str = ""
     role: str = ""
 
     @cached_property

@@ -3,6 +3,8 @@
 
 import pytest
 
+from tests.lab import bystanders
+from tests.lab.bystanders import sh
 from tests.lab.tap import Tap
 from tests.lab.wire import send_udp
 from tests.site import BEYONDS, CLIENTS, NICS, pair
@@ -44,6 +46,30 @@ def test_the_lan_cannot_send_beyond_in_a_ve_s_name(every, claimed):
             send_udp(every.node.client, src, dst, count=3)
         assert tap.count(outgoing=False, proto="udp") >= 6
         assert tap.find(outgoing=True, proto="udp") == []
+
+
+@pytest.mark.parametrize("netfilter", [0, 1])
+def test_nor_by_the_bridge_that_it_comes_in_by(site, netfilter):
+    """It is routed back there, and looks like a frame that the bridge carries, but for whom it was sent to."""
+    guest = bystanders.lan_bridge(site.node)
+    for family in ("", "6"):
+        site.node.hn.sysctl(f"net/bridge/bridge-nf-call-ip{family}tables", netfilter)
+    for where in ("all", "default", "eth0", "br0", "eth4"):
+        site.node.hn.sysctl(f"net/ipv4/conf/{where}/rp_filter", 0)
+    site.ini("[uplink:eth3]\ndevice = br0\n")
+    site.both("101", uplink="eth3")
+    site.end_announcers()
+    sh(site.node.hn, "ip route add 203.0.113.77 via 192.168.18.1 dev br0; "
+       "ip route add 2001:db8:113::77 via fd00:18::1 dev br0")
+    sh(guest.box, "ip route add 203.0.113.77 via 192.168.18.11; ip route add 2001:db8:113::77 via fd00:18::11")
+    with Tap(site.node.hn, "br0", "eth3") as tap:
+        for src, dst in zip(guest.addresses, ("203.0.113.77", "2001:db8:113::77")):
+            send_udp(guest.box, src, dst)
+        assert {f.src for f in tap.find(nic="br0", outgoing=True, proto="udp")} == set(guest.addresses)
+        for src, dst in zip(pair("101"), ("203.0.113.77", "2001:db8:113::77")):
+            send_udp(guest.box, src, dst, count=3)
+        assert len([f for f in tap.find(nic="br0", outgoing=False, proto="udp") if f.src in pair("101")]) == 6
+        assert [f for f in tap.find(outgoing=True, proto="udp") if f.src in pair("101")] == []
 
 
 @pytest.mark.parametrize("kind", ["blackhole", "unreachable", "prohibit"])

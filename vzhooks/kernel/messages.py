@@ -146,7 +146,7 @@ def _nic(m: Any, names: Mapping[int, str], members: Mapping[int, list[str]], own
         loopback=bool(flags & IFF_LOOPBACK), pointopoint=bool(flags & IFF_POINTOPOINT),
         link=names.get(link, "") if link != m["index"] else "",
         altnames=tuple(value for name, value in (more["attrs"] if more else ()) if name == "IFLA_ALT_IFNAME"),
-        tap=kind == "tun" and _is_tap(info.get("IFLA_INFO_DATA")))
+        tap=kind == "tun" and _is_tap(info.get("IFLA_INFO_DATA")), mac=m.get("IFLA_ADDRESS") or "")
 
 
 def _is_tap(data: Any) -> bool:

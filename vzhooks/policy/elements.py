@@ -9,7 +9,7 @@ from vzhooks.config.settings import Settings
 from vzhooks.model import Element, Item, family_of
 from vzhooks.policy import guard, harden
 from vzhooks.policy.facts import Facts
-from vzhooks.policy.roles import INSIDE, VE
+from vzhooks.policy.roles import INSIDE, LAN, VE
 from vzhooks.policy.rules import SHARED, held_devices, sides
 from vzhooks.policy.uplinks import Way
 
@@ -47,6 +47,8 @@ def _devices(ways: list[Way], facts: Facts, settings: Settings) -> Iterator[Elem
     for nic in facts.nics.values():
         if nic.kind == "bridge" and nic.role != VE:
             yield Element("bridged", (nic.name, nic.name))
+        if nic.kind == "bridge" and nic.role == LAN and nic.mac:
+            yield Element("macs", (nic.name, nic.mac))
 
 
 def _held(ways: Iterable[Way], strict: bool) -> Iterator[Element]:

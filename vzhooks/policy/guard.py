@@ -40,6 +40,7 @@ SETS = {
     "lan": "type ifname",  # devices that lead off the node
     "reserved": "type ifname",  # devices no VE packet leaves by
     "bridged": "type ifname . ifname",  # each bridge with itself: frames of br_netfilter, which are not routed
+    "macs": "type ifname . ether_addr",  # but for those sent to a LAN bridge itself, which routes them back
     "asked6": f"typeof {_TARGET}",  # what is answered for on `answers` or not at all
     "answers6": f"typeof {_TARGET} . iifname",
     "arp:lan": "type ifname",
@@ -61,7 +62,7 @@ _COMES = (
 _IP = (("4", "ip"), ("6", "ip6"))
 _CHAINS = {
     ("inet", "forward", "hook forward priority -10"): (
-        "iifname . oifname @bridged return",
+        "iifname . oifname @bridged iifname . ether daddr != @macs return",
         "oifname @reserved iifname @veside counter name drop_reserved drop",
         "iifname @held oifname != @near iifname . oifname != @ways counter name drop_uplink drop",
         "iifname @strict ip saddr . iifname != @homes4 counter name drop_spoofed drop",

@@ -75,6 +75,14 @@ def test_frames_that_a_bridge_carries_are_told_by_the_bridge_itself():
     assert elements(wanted(VE101, known=known), "bridged") == [("docker0", "docker0")]
 
 
+def test_what_a_lan_s_bridge_routes_itself_is_told_by_its_own_address():
+    """Not by that of guests' bridges, which changes with each guest."""
+    mac = "00:0c:29:b3:a2:68"
+    bridge = replace(nic("br0", 20, "10.0.0.1/24", kind="bridge", members=("eth9",)), mac=mac)
+    known = facts(*NICS, bridge, nic("eth9", 21, master="br0"), replace(DOCKER, mac="02:42:00:00:00:01"))
+    assert elements(wanted(VE101, known=known), "macs") == [("br0", mac)]
+
+
 @pytest.mark.parametrize("devices, main, homes", [
     ((), {A: "venet0"}, [(A, "venet0")]),
     (("web0",), {A: "web0"}, [(A, "web0")]),
@@ -134,5 +142,5 @@ def test_every_set_that_is_filled_is_one_of_the_guard_s():
     found = wanted(Ve("101", (A, A6), "eth3", ("web0",)), VE105, ini="[node]\nreserved=eth0\n",
                    known=facts(LO, ETH0, BARE, VENET0, WEB0, DOCKER, local=[A, A6]))
     used = {i.set for i in found.items if isinstance(i, Element)}
-    assert used == set(SETS) - {"closed", "strict"}
+    assert used == set(SETS) - {"closed", "strict", "macs"}
     assert {s for s in used if s in VE_SETS} == set(VE_SETS)
