@@ -136,3 +136,29 @@ def test_a_ve_started_on_a_hardened_node_leaves_nothing_to_change(site):
     site.both("105")
     time.sleep(6)  # what a start leaves behind is done by then
     site.settled()
+
+
+@pytest.mark.generation("4b")
+@pytest.mark.parametrize("how", ["hardened", "assigned"])
+def test_a_venet0_that_comes_later_takes_no_more_sources_than_without_hardening(site, how):
+    """It inherits the filter that is meant for NICs that come later, until a hook or a resync sees it."""
+    if how == "hardened":
+        site.vzhooks("harden")
+        site.both("105", "106")
+        site.end_announcers()
+        site.node.create_ve("107", pair("107"))
+        assert site.vzctl.start("107").rc == 0
+    else:
+        site.both("101", uplink="eth3")
+        site.both("105")
+        site.end_announcers()
+        site.vzhooks("resync")
+    assert site.node.hn.sysctl("net/ipv4/conf/default/rp_filter") == "2"
+    assert site.node.hn.sysctl("net/ipv4/conf/venet0/rp_filter") == "1"
+    assert "-net/ipv4/conf/venet0/rp_filter = 1\n" in site.node.hn.read("/etc/sysctl.d/90-vzhooks.conf")
+    with site.only_by(src="10.98.0.9"):
+        send_udp(site.node.ve("105").box, "10.98.0.9", "192.168.18.129", count=3)
+    assert site.ping("105") == 3
+    site.settled()
+    site.vzhooks("harden", "--undo")
+    assert site.node.hn.sysctl("net/ipv4/conf/venet0/rp_filter") == "1"

@@ -7,6 +7,7 @@ own-address routes, and a strict filter would then leave its address answered by
 `all`, or inherited through `default`, the first two cut VE -> HN over OpenVZ 9's veths. But a NIC that comes later
 must inherit the last: the others do not answer for it any more, and a strict filter would keep it silent. They go
 together with the own-address rules of `own`, by which replies leave by the NIC that has the address.
+A venet0 that comes later is no NIC: it is given the strict filter that it would have had.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from vzhooks.policy.roles import LAN, VE, Nics
 
 VALUES = {"arp_ignore": 1, "arp_announce": 2, "rp_filter": 2}
 STRICT_ALL, LATER = "net/ipv4/conf/all/rp_filter", "net/ipv4/conf/default/rp_filter"
+VENET = "net/ipv4/conf/venet0/rp_filter"
 ON, FORCED, OFF = "on", "forced", "off"
 
 
@@ -58,7 +60,7 @@ def keys(nics: Nics, forced: bool = False) -> list[str]:
 
 def read_keys(nics: Nics, before: Hardening) -> set[str]:
     """Return the keys whose values `decide` needs to know."""
-    return {*keys(nics, forced=True), *before.former, STRICT_ALL}
+    return {*keys(nics, forced=True), *before.former, STRICT_ALL, VENET}
 
 
 def sharing(nics: Nics) -> list[Nic]:
@@ -113,10 +115,13 @@ def _on(before: Hardening, mode: str, nics: Nics, current: Mapping[str, str]) ->
     ours = set(keys(nics, mode == FORCED))
     soft = {k: v for k, v in current.items() if k in ours and _is_soft(k, current)}
     # A NIC that shares no LAN any more, or that is something else now, gets back what it had.
-    over = _given_back({k: v for k, v in before.former.items() if k not in ours}, current)
+    over = _given_back({k: v for k, v in before.former.items() if k not in ours and k != VENET}, current)
     former = {**soft, **{k: v for k, v in before.former.items() if k not in over}}
     # What is hard enough is wanted as well, so that it counts as found and not as to be given back.
     wanted = {k: str(_value(k)) if k in soft else v for k, v in current.items() if k in ours}
+    if LATER in former and (VENET in before.former or (not before.on and current.get(VENET, "1") == "1")):
+        former[VENET] = "1"
+        wanted.update({VENET: "1"} if current.get(VENET) == str(_value(VENET)) else {})
     return Outcome(Hardening(mode, former), frozenset(Sysctl(k, v) for k, v in {**wanted, **over}.items()))
 
 

@@ -9,6 +9,8 @@ from contextlib import suppress
 
 from vzhooks.config.settings import Settings
 from vzhooks.errors import HostError
+from vzhooks.kernel import sysctl
+from vzhooks.model import Sysctl
 from vzhooks.node import files, notes, uplink_notes
 from vzhooks.node.host import Paths
 from vzhooks.policy import harden, sources, tables
@@ -29,7 +31,9 @@ def save_node(paths: Paths, numbers: Mapping[str, int], before: Hardening, hard:
     if hard.hardening != before:
         notes.save_hardening(paths.harden, hard.hardening)
     if hard.hardening.on:
-        ours = [s for s in hard.wanted if s.key in hard.hardening.former]
+        ours = [s for s in hard.wanted if s.key in hard.hardening.former and s.key != harden.VENET]
+        # udev(7) has systemd-sysctl apply it when the device comes.
+        ours += [Sysctl(harden.VENET, "1")] if harden.VENET in hard.hardening.former else []
         _persist(paths.sysctl_d, harden.drop_in(ours))
     elif before.on:
         _persist(paths.sysctl_d, "")
@@ -47,6 +51,12 @@ def save_standing(paths: Paths, before: Mapping[str, Standing], found: Mapping[s
     if dict(before) != dict(found):
         with suppress(HostError):
             uplink_notes.save_standing(paths.standing, found)
+
+
+def is_loose(paths: Paths) -> bool:
+    """Tell whether a venet0 came after hardening, and with another filter than it would have had."""
+    return sysctl.read([harden.VENET]) == {harden.VENET: "2"} and (
+        harden.VENET in notes.load_hardening(paths.harden).former)
 
 
 def forget_hardening(paths: Paths, before: Hardening) -> None:

@@ -51,7 +51,7 @@ def run(paths: Paths, request: Request, kernel: Kernel | None = None) -> Report:
         if request.door == HOOK and os.path.isdir(paths.conf_dir) and not host.is_installed(paths):
             raise HostError(f"{paths.conf_dir}: vzhooks is not installed any more; `vzhooks install` brings it back")
         read = inputs.read(paths, request, _now())
-        if _untouched(read, request):
+        if _untouched(read, request) and not keep.is_loose(paths):
             report = _note_only(paths, read, request)
         else:
             from vzhooks.kernel.netlink import Kernel  # costs 150 ms, which a VE without uplink need not pay
