@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What decides is read under the lock: the newest ini and config count, whoever read an older one."""
 
+import fcntl
+import os
+import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 
-from tests.site import VE101
+from tests.site import VE101, unordered
 
 RESERVED, PLAIN = "[node]\nreserved = eth0\n", "[node]\n"
 ROUNDS = 100
@@ -32,6 +36,35 @@ def test_a_mount_hook_never_brings_an_older_ini_back(site):
         assert hook.wait(30) == 0
         assert reserved(site) is (text == RESERVED), n
         site.end_announcers()
+
+
+@pytest.mark.generation(4)
+@pytest.mark.parametrize("argv", [["resync"], ["set", "101", "--uplink", "eth4"], ["harden"]], ids=" ".join)
+def test_no_command_brings_back_what_was_uninstalled_while_it_waited(site, argv):
+    """It waits for the lock; hooks and all in the kernel are gone when it gets it."""
+    site.both("101", uplink="eth3")
+    site.end_announcers()
+    lock = site.node.hn.path("/run/vzhooks/lock")
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        child = site.node.hn.popen([sys.executable, "-I", "-m", "vzhooks", *argv], stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 30
+        while not _has_open(child.pid, lock):
+            assert time.monotonic() < deadline and child.poll() is None
+            time.sleep(0.01)
+        site.hn("sh", "-c", "rm /etc/vz/conf/vps.*mount")
+        site.flush("rules")
+        site.flush("nft")
+        found = unordered(site.state())
+    assert "vzhooks is not installed any more" in child.communicate(timeout=30)[1] and child.returncode == 1
+    assert unordered(site.state()) == found
+
+
+def _has_open(pid, path):
+    """Tell whether a process has a file open."""
+    with suppress(OSError):
+        return any(os.path.samefile(f"/proc/{pid}/fd/{n}", path) for n in os.listdir(f"/proc/{pid}/fd"))
+    return False
 
 
 def test_what_a_hook_leaves_behind_goes_by_the_newest_ini(site):

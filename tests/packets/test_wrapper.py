@@ -201,3 +201,12 @@ def test_install_and_uninstall_of_the_wrapper(site):
     site.vzhooks("uninstall")
     assert site.hn("ls", "/usr/local/sbin") == before
     assert site.node.hn.run(["vzctl", "list"], env=ENV).returncode == 3
+
+
+def test_what_is_uninstalled_while_vzctl_is_at_work_does_not_come_back(moved):
+    with moved.at_work("set", "101", "--uplink", "eth4", "--save", "--ipadd", NEW, rc=1) as child:
+        moved.site.vzhooks("uninstall", "--force")
+        moved.end()
+    assert "vzhooks is not installed any more" in child.said
+    assert "vzhooks" not in moved.site.hn("nft", "list", "tables")
+    assert "vzhooks" not in moved.site.hn("ip", "rule") + moved.site.hn("ip", "route", "show", "table", "all")

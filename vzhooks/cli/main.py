@@ -17,7 +17,7 @@ from vzhooks.errors import DONE, DRIFT, FAILED, UsageError, VzhooksError, printa
 from vzhooks.kernel.apply import Failure, Watch
 from vzhooks.model import Problem
 from vzhooks.neighbours import follow
-from vzhooks.node import interrupt, log
+from vzhooks.node import host, interrupt, log
 from vzhooks.node.host import Paths
 from vzhooks.policy.gateways import doubts
 from vzhooks.policy.shown import shell
@@ -46,6 +46,8 @@ def main(argv: list[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     event = events.Event(args.command)
     try:
+        # Whoever uninstalls it meanwhile does not want it back.
+        args.installed = args.command in LOGGED and host.is_installed(Paths())
         status: int = globals()[f"cmd_{args.command}"](args, event)
         if sys.stdout:
             sys.stdout.flush()
@@ -95,7 +97,8 @@ def cmd_set(args: argparse.Namespace, event: Event) -> int:
     """Move a VE to another uplink."""
     from vzhooks.run import assign
     event.ctid = args.ctid
-    done = assign.assign(Paths(), args.ctid, assign.meant(args.uplink), args.save, _watch(args), args.force)
+    done = assign.assign(Paths(), args.ctid, assign.meant(args.uplink), args.save, _watch(args), args.force,
+                         args.installed)
     event.ctid = done.ctid
     event.done(done.report, "stopped", **{"from": done.former or "none", "to": args.uplink}, saved=done.saved)
     follow.announce_moved(done.report)
@@ -163,7 +166,6 @@ def cmd_harden(args: argparse.Namespace, event: Event) -> int:
 def cmd_doctor(args: argparse.Namespace, event: Event) -> int:
     """Print what would break the node, with evidence and fix."""
     from vzhooks.doctor import checks, gather
-    from vzhooks.node import host
     host.require_root()
     findings = checks.examine(gather.gather(Paths(), args.probe))
     if args.json:
@@ -180,7 +182,8 @@ def _reconcile(args: argparse.Namespace, event: Event, given: list[str], dry_run
     from vzhooks.run.request import Request
     ctids = assign.find_all(Paths(), given)
     event.ctid = ",".join(ctids)
-    request = Request(ctids=frozenset(ctids) or None, dry_run=dry_run, watch=_watch(args), **more)
+    request = Request(ctids=frozenset(ctids) or None, dry_run=dry_run, watch=_watch(args), installed=args.installed,
+                      **more)
     report = reconcile.run(Paths(), request)
     if not dry_run and not report.refused:
         event.done(report)

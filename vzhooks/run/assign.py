@@ -128,10 +128,10 @@ def _look(paths: Paths, given: str, name: str) -> tuple[VeConfig, bool, str]:
 
 
 def assign(paths: Paths, given: str, name: str, save: bool, watch: Watch | None = None,
-           force: bool = False) -> Assigned:
+           force: bool = False, installed: bool = False) -> Assigned:
     """Give a VE the uplink `name`, several by a list of them, "" for none.
 
-    force: also where somebody who asked for nothing is cut off by it.
+    force: also where somebody who asked for nothing is cut off by it; installed: vzhooks was when the command began.
 
     Raises InputError for a VE or an uplink that there is not, LockBusy, HostError where the config
     cannot be written: nothing is changed then.
@@ -142,7 +142,7 @@ def assign(paths: Paths, given: str, name: str, save: bool, watch: Watch | None 
     with _saved(paths, config, name, watch) if save else nullcontext():
         if runs:
             report = reconcile.run(paths, Request(ctids=frozenset({ctid}), assign={ctid: name}, watch=watch,
-                                                  force=force))
+                                                  force=force, installed=installed))
             if report.refused:
                 raise HostError(f"VE {ctid}: {report.refused}, so nothing was changed; mend that, or give --force")
     if runs and save:

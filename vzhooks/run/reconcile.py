@@ -48,7 +48,8 @@ def run(paths: Paths, request: Request, kernel: Kernel | None = None) -> Report:
     nothing could be decided: nothing is then changed.
     """
     with host.lock(paths.lock, request.wait_s):
-        if request.door == HOOK and os.path.isdir(paths.conf_dir) and not host.is_installed(paths):
+        must = request.door == HOOK or request.installed
+        if must and os.path.isdir(paths.conf_dir) and not host.is_installed(paths):
             raise HostError(f"{paths.conf_dir}: vzhooks is not installed any more; `vzhooks install` brings it back")
         read = inputs.read(paths, request, _now())
         if _untouched(read, request) and not keep.is_loose(paths):

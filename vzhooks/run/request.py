@@ -29,11 +29,12 @@ class Request:
 
     door: who asks, which says what an error in the ini means; assign: uplinks that live VEs get whatever their
     configs say; expect: addresses that vzctl is about to give them, or is done with; devices: what it is about to
-    make for a VE; harden: "on" or "off" where the operator asks for it; careful: change nothing where a live VE
-    would lose its way or, for a command, the ini has an error; settings: go by these, whatever the ini says; held:
-    VEs that stay as they are noted, whatever their configs say; force: not even then, nor where others lose theirs,
-    and harden even where it leaves addresses unanswered; empty: the wanted state is nothing, as for uninstall; wait_s:
-    for the lock; watch: is told of the changes as they are made.
+    make for a VE; installed: vzhooks was when the command began, and has to be still; harden: "on" or "off" where the
+    operator asks for it; careful: change nothing where a live VE would lose its way or, for a command, the ini has an
+    error; settings: go by these, whatever the ini says; held: VEs that stay as they are noted, whatever their configs
+    say; force: not even then, nor where others lose theirs, and harden even where it leaves addresses unanswered;
+    empty: the wanted state is nothing, as for uninstall; wait_s: for the lock; watch: is told of the changes as they
+    are made.
     """
 
     ctids: frozenset[str] | None = None
@@ -44,6 +45,7 @@ class Request:
     assign: Mapping[str, str] = field(default_factory=dict)
     expect: Mapping[str, Asked] = field(default_factory=dict)
     devices: Mapping[str, str] = field(default_factory=dict)
+    installed: bool = False
     harden: str = ""
     careful: bool = False
     settings: Settings | None = None

@@ -13,7 +13,7 @@ import signal
 from vzhooks.config.vzconf import addresses_in
 from vzhooks.errors import DONE, FAILED, HostError, InputError, SettingsError, VzhooksError
 from vzhooks.neighbours import follow
-from vzhooks.node import log
+from vzhooks.node import host, log
 from vzhooks.node.host import Paths
 from vzhooks.policy.evidence import Asked as Expectation
 from vzhooks.policy.records import Expected
@@ -56,6 +56,7 @@ class _Job:
 
     def __init__(self, real: str, asked: Asked) -> None:
         self.paths, self.real, self.asked = Paths(), real, asked
+        self.installed = host.is_installed(self.paths)  # whoever uninstalls it meanwhile does not want it back
         self.name = assign.meant(asked.uplink)
         self.event = Event("set", asked.ve)
         self.ctid, runs = assign.check(self.paths, asked.ve, self.name)
@@ -78,7 +79,7 @@ class _Job:
     def assign(self) -> Assigned:
         """Do our own part; say how to make up for it where vzctl's is done and ours cannot be."""
         try:
-            return assign.assign(self.paths, self.ctid, self.name, self.asked.save)
+            return assign.assign(self.paths, self.ctid, self.name, self.asked.save, installed=self.installed)
         except VzhooksError as error:
             if not self.asked.alone:
                 left = f"vzhooks set {self.ctid} --uplink {self.name or 'none'}{' --save' * self.asked.save}"
@@ -122,7 +123,7 @@ class _Job:
             _say(f"VE {self.ctid}: {error}")
 
     def _expect(self, expected: Expectation):
-        request = Request(ctids=frozenset({self.ctid}), expect={self.ctid: expected})
+        request = Request(ctids=frozenset({self.ctid}), expect={self.ctid: expected}, installed=self.installed)
         return reconcile.run(self.paths, request).failures
 
 
