@@ -126,3 +126,24 @@ def test_replies_to_what_lies_behind_the_gateway_leave_by_the_nic_with_the_addre
         with Tap(every.node.hn, *NICS) as tap:
             send_udp(every.node.hn, address, dst, count=3)
         assert [f.nic for f in tap.find(outgoing=True, dst=dst, proto="udp")] == [nic] * 3
+
+
+def test_a_check_only_looks(site):
+    """Also at an ini that differs from the copy that hooks go by, and with the notes of other commands gone."""
+    site.both("101")
+    site.ini("[node]\narp = off\n")
+    site.vzhooks("resync")
+    site.ini("[node]\nreserved = eth4\n")
+    before = kept(site)
+    assert "arp_ignore=1" in site.vzhooks("harden", "--check", rc=3).stdout
+    assert kept(site) == before
+    site.vzhooks("harden")
+    before = kept(site)
+    site.vzhooks("harden", "--check")
+    assert kept(site) == before
+
+
+def kept(site):
+    """Return all that a command could change: the kernel's state, sysctls and files."""
+    files = "find /etc /var/lib/vzhooks /run/vzhooks -type f -exec cksum {} + | sort"
+    return site.state(), [hard(site, nic) for nic in NICS], site.hn("sh", "-c", files)

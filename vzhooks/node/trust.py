@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import glob
 import grp
 import os
 import pwd
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 ROOT = 0
+PACKAGES = ("vzhooks*", "pyroute2*")
 
 
 def untrusted(paths: Iterable[str], above: bool = True) -> list[str]:
@@ -27,13 +29,38 @@ def untrusted(paths: Iterable[str], above: bool = True) -> list[str]:
 
 
 def executed(python: str = "") -> list[str]:
-    """Return the files that run as vzhooks: an interpreter and, if it is this one, all that it has imported so far."""
-    if python and os.path.realpath(python) != os.path.realpath(sys.executable):
-        return [python]
+    """Return the files that run as vzhooks: an interpreter and all that it imports.
+
+    Of this one that is what it has imported so far; of another one its own modules, vzhooks and what that needs,
+    where an interpreter looks for them, since it is not run for this.
+    """
+    if python and not _is_this(python):
+        return [python, *_imported_by(python)]
     modules = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     ours = [os.path.join(folder, name) for folder, _, names in os.walk(package) for name in names]
     return [python or sys.executable, *filter(os.path.isfile, filter(None, modules)), *ours]
+
+
+def _is_this(python: str) -> bool:
+    """Tell whether an interpreter is the one that runs, and not another environment's link to it."""
+    same = os.path.realpath(python) == os.path.realpath(sys.executable)
+    return same and os.path.realpath(_above(python)) in map(os.path.realpath, (_above(sys.executable), sys.prefix))
+
+
+def _above(python: str) -> str:
+    return os.path.dirname(os.path.dirname(os.path.abspath(python)))
+
+
+def _imported_by(python: str) -> Iterator[str]:
+    tops = [_above(python), _above(os.path.realpath(python))]
+    for top in dict.fromkeys([*tops, *(["/usr/local"] if "/usr" in tops else [])]):
+        for folder in glob.glob(f"{glob.escape(top)}/lib*/python3*"):
+            yield from glob.glob(f"{glob.escape(folder)}/*.py")
+            for packages in glob.glob(f"{glob.escape(folder)}/*-packages"):
+                yield from glob.glob(f"{glob.escape(packages)}/*.pth")
+                ours = [p for pattern in PACKAGES for p in glob.glob(f"{glob.escape(packages)}/{pattern}")]
+                yield from (os.path.join(at, name) for p in ours for at, _, names in os.walk(p) for name in names)
 
 
 def _ways(paths: Iterable[str]) -> dict[str, bool]:

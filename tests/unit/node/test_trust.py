@@ -68,5 +68,23 @@ def test_what_runs_is_the_interpreter_and_all_it_imported():
     assert trust.executed("/opt/other/python") == ["/opt/other/python"]
 
 
+@pytest.mark.parametrize("linked", [False, True], ids=["another", "another_environment_of_this_one"])
+@pytest.mark.parametrize("name", ["lib/python3.11/site-packages/vzhooks/cli/main.py", "lib/python3.11/os.py",
+                                  "lib64/python3.9/site-packages/pyroute2/iproute.py",
+                                  "lib/python3/dist-packages/vzhooks/errors.py",
+                                  "lib/python3.11/site-packages/more.pth"])
+def test_of_another_interpreter_its_own_packages_run_as_well(tmp_path, name, linked):
+    python, code = tmp_path / "venv[1]/bin/python", tmp_path / "venv[1]" / name
+    for path in (python, code):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    if linked:
+        python.unlink()
+        python.symlink_to(sys.executable)
+    code.chmod(0o646)
+    assert str(code) in trust.executed(str(python))
+    assert any(str(code) in fault for fault in trust.untrusted(trust.executed(str(python)), above=False))
+
+
 def test_a_missing_file_is_no_fault_of_its_own(tmp_path):
     assert trust.untrusted([str(tmp_path / "gone/python")]) == []
