@@ -75,7 +75,7 @@ USAGE = [
     ["set", "102", "103", "--uplink", "eth3"], ["route"], ["route", "102"], ["route", "102", "nowhere"],
     ["route", "102", "10.0.0.0/8"], ["route", "102", "10.0.0.1", "x"], ["harden", "now"],
     ["harden", "--check", "--undo"], ["doctor", "102"], ["install", "x"], ["install", "--destdir"],
-    ["uninstall", "x"], ["hook"], ["hook", "start"], ["hook", "mount", "102"],
+    ["check", "a", "b"], ["uninstall", "x"], ["hook"], ["hook", "start"], ["hook", "mount", "102"],
 ]
 
 

@@ -10,12 +10,13 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
+from vzhooks.cli import kit
+from vzhooks.cli.saying import lines_of as _lines
+from vzhooks.cli.saying import tell as _tell
 from vzhooks.errors import DONE, DRIFT, FAILED, UsageError, VzhooksError, printable
-from vzhooks.kernel.apply import Failure, Watch
-from vzhooks.model import Problem
+from vzhooks.kernel.apply import Watch
 from vzhooks.neighbours import follow
 from vzhooks.node import interrupt, log
 from vzhooks.node.host import Paths
@@ -46,7 +47,8 @@ def main(argv: list[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     event = events.Event(args.command)
     try:
-        status: int = globals()[f"cmd_{args.command}"](args, event)
+        verb = globals().get(f"cmd_{args.command}") or getattr(kit, f"cmd_{args.command}")
+        status: int = verb(args, event)
         if sys.stdout:
             sys.stdout.flush()
         return status
@@ -195,18 +197,8 @@ def _watch(args: argparse.Namespace) -> Watch:
     return terminal.Counter(args.command) if terminal.is_terminal(sys.stderr) else terminal.Quiet()
 
 
-def _tell(args: argparse.Namespace, lines: Iterable[str], failures: Iterable[Failure] = ()) -> None:
-    for text in [*lines, *(f.text for f in failures if not args.verbose)]:
-        with suppress(OSError, ValueError):  # nobody may be there to read it
-            print(f"vzhooks {args.command}: {printable(text)}", file=sys.stderr)
-
-
 def _is_look(args: argparse.Namespace) -> bool:
     return bool(getattr(args, "dry_run", False) or getattr(args, "check", False))
-
-
-def _lines(problems: Iterable[Problem]) -> list[str]:
-    return [f"VE {p.ctid}: {p.text}" if p.ctid else p.text for p in problems]
 
 
 def cmd_install(args: argparse.Namespace, event: Event) -> int:

@@ -20,6 +20,12 @@ NUD_ANSWERS = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # REACHABLE, STALE, DELAY, PROBE
 NUD_SILENT = 0x01 | 0x20  # INCOMPLETE, FAILED
 
 
+def look() -> Facts:
+    """Return what the kernel says of devices and main, the devices without their roles; needs no right."""
+    with Kernel() as kernel:
+        return kernel.facts()
+
+
 def answers(questions: Iterable[tuple[str, str]], places: Iterable[tuple[str, str]],
             facts: Facts) -> tuple[dict[tuple[str, str], Lookup], dict[tuple[str, str], bool]]:
     """Return where the kernel sends a packet of each (source, destination), and which (gateway, device) answer."""

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 import time
 from contextlib import suppress
@@ -13,7 +12,7 @@ from dataclasses import replace
 from vzhooks.config import settings
 from vzhooks.config.settings import Settings
 from vzhooks.errors import HostError, SettingsError
-from vzhooks.node import files
+from vzhooks.node import files, given
 from vzhooks.node.host import Paths
 
 AWAY_S = 1.0
@@ -74,16 +73,12 @@ def _text(paths: Paths) -> str | None:
     if not os.path.lexists(paths.ini) and _copy(paths) is None:
         return None
     try:
-        _check_writers(os.path.dirname(paths.ini))
-        _check_writers(paths.ini)
-        with open(paths.ini, "rb") as file:
-            text = file.read().decode("utf-8")
+        check_writers(paths)
+        text = given.text(given.content(paths.ini), paths.ini)
     except FileNotFoundError:
         if os.path.islink(paths.ini):
             raise SettingsError(f"{paths.ini}: the link leads nowhere; mend it or remove it") from None
         return None
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{paths.ini}:{_place(error)} is not UTF-8; write that line anew") from None
     except OSError as error:
         raise SettingsError(f"{paths.ini}: cannot be read ({error.strerror}); vzhooks must run as root") from None
     if not text.strip("\ufeff \t\r\n") and _copy(paths):
@@ -91,17 +86,12 @@ def _text(paths: Paths) -> str | None:
     return text
 
 
-def _place(error: UnicodeDecodeError) -> str:
-    """Return line, byte in the line and value of what is no text."""
-    before = re.split(rb"\r\n|\r|\n", error.object[:error.start])
-    return f"{len(before)}: byte {len(before[-1]) + 1} (0x{error.object[error.start]:02x})"
-
-
-def _check_writers(path: str) -> None:
-    """Refuse what others than root can write: they could send a customer's traffic anywhere."""
-    found = os.stat(path)
-    if found.st_uid != 0 or stat.S_IMODE(found.st_mode) & 0o022:
-        raise SettingsError(f"{path}: others than root can write it; chown root and chmod go-w it")
+def check_writers(paths: Paths) -> None:
+    """Raise SettingsError where others than root can write the ini: they could send a customer's traffic anywhere."""
+    for path in (os.path.dirname(paths.ini), paths.ini):
+        found = os.stat(path)
+        if found.st_uid != 0 or stat.S_IMODE(found.st_mode) & 0o022:
+            raise SettingsError(f"{path}: others than root can write it; chown root and chmod go-w it")
 
 
 def _good(paths: Paths) -> Settings | None:

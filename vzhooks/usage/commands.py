@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     _everyday(commands)
+    _kit(commands)
     _of_the_node(commands)
     # Before the command or after it: a default of the second would undo the first.
     top.add_argument("-v", "--verbose", action="store_true", help=VERBOSE)
@@ -94,6 +95,12 @@ def _everyday(commands: Any) -> None:
     doctor = commands.add_parser("doctor", help="find what would break the node; exit 3 where something does")
     doctor.add_argument("--probe", action="store_true", help="also ask on the wire who answers for each address")
     doctor.add_argument("--json", action="store_true", help="print the list of findings")
+
+
+def _kit(commands: Any) -> None:
+    check = commands.add_parser("check", help="judge an ini without using it or changing anything; exit 1 for an error")
+    check.add_argument("file", nargs="?", metavar="FILE", help="the ini, - for what comes in; none: the node's own")
+    check.add_argument("--json", action="store_true", help="print the list of what was found")
 
 
 def _of_the_node(commands: Any) -> None:

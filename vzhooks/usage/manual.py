@@ -47,6 +47,7 @@ EXAMPLES = {
     "vzctl set 101 --ipadd 192.168.18.150 --uplink eth3 --save": "The same by the wrapper; the new address never "
     "leaves by another NIC.",
     "vzhooks resync --dry-run": "Shows what is not as it should be, as the commands that would mend it.",
+    "vzhooks check new.ini": "Names every error in an ini before it is put in place.",
     "vzhooks route 101 203.0.113.9": "Tells by which NIC VE 101 reaches that host, and why.",
 }
 
