@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from vzhooks.cli import kit
+from vzhooks.cli import changed, kit
 from vzhooks.cli.saying import lines_of as _lines
 from vzhooks.cli.saying import tell as _tell
 from vzhooks.errors import DONE, DRIFT, FAILED, UsageError, VzhooksError, printable
@@ -70,13 +70,13 @@ def cmd_resync(args: argparse.Namespace, event: Event) -> int:
     """Make found equal wanted; print the changes."""
     report = _reconcile(args, event, args.ctids, args.dry_run, careful=True, force=args.force)
     if report.refused:
-        _print_ops(args, report)
+        changed.show(args, report, args.dry_run)
         _tell(args, [*report.refused.splitlines(), "nothing was changed; mend that, or give --force"])
         return FAILED
     moves = [*map(str, report.changed), *map(str, report.moves)]
     _tell(args, [p for p in _lines(report.problems) if not any(p.endswith(m.partition(": ")[2]) for m in moves)])
     _tell(args, [*moves, *report.remarks, *map(str, doubts(report.settings, report.facts.nics))])
-    _print_ops(args, report)
+    changed.show(args, report, args.dry_run)
     _tell(args, (), report.failures)
     done = "would be made" if args.dry_run else f"made in {event.ms} ms" if report.ops else "made"
     _tell(args, [f"{counted(len(report.ops), 'change')} {done}"])
@@ -84,13 +84,6 @@ def cmd_resync(args: argparse.Namespace, event: Event) -> int:
         return DRIFT if report.ops else DONE
     cut_off = any(w.state == "blocked" and w.why != BLOCK for w in report.ways)
     return FAILED if report.failures or cut_off or any(p.refuses for p in report.problems) else DONE
-
-
-def _print_ops(args: argparse.Namespace, report: Report) -> None:
-    """Print the changes, but for those that --verbose has said already."""
-    if args.dry_run or report.refused or not args.verbose:
-        for op in report.ops:
-            print(shell(op))
 
 
 def cmd_set(args: argparse.Namespace, event: Event) -> int:
@@ -103,6 +96,8 @@ def cmd_set(args: argparse.Namespace, event: Event) -> int:
     follow.announce_moved(done.report)
     _tell(args, [*_lines(done.problems), *filter(None, [events.hardened(done.report)])], done.report.failures)
     _tell(args, [done.told(args.uplink, event.ms)])
+    if args.diff:
+        changed.show(args, done.report, False)
     if args.forget_flows and done.runs:
         from vzhooks.kernel import conntrack
         addresses = [a for w in done.report.ways if w.ve.ctid == done.ctid for a in w.ve.addresses]
@@ -153,8 +148,7 @@ def cmd_harden(args: argparse.Namespace, event: Event) -> int:
     from vzhooks.model import Sysctl
     report = _reconcile(args, event, [], args.check, harden="off" if args.undo else "on", force=args.force)
     soft = [op for op in report.ops if isinstance(op.item, Sysctl)]
-    for op in soft if args.check or not args.verbose else ():
-        print(shell(op))
+    changed.show(args, report, args.check, sysctls=True)
     _tell(args, [*_lines(p for p in report.problems if not p.ctid), *report.remarks], report.failures)
     if args.check and soft:
         return DRIFT

@@ -11,6 +11,7 @@ from vzhooks.errors import BUSY, DONE, DRIFT, FAILED, USAGE, UsageError
 from vzhooks.words import NEEDS_NAME
 
 VERBOSE = "say each change as it is made, as the ip(8), nft(8) or sysctl(8) command it equals"
+DIFF = "print the changes by VE, with + - ~ before what comes, goes and changes"
 LOUD = {**dict.fromkeys(("resync", "set", "harden", "uninstall"), VERBOSE),
         "status": "also say each change that is due, as the command it equals"}
 
@@ -63,6 +64,7 @@ def _everyday(commands: Any) -> None:
     resync.add_argument("--dry-run", action="store_true", help="print the changes and make none")
     resync.add_argument("--force", action="store_true",
                         help="apply an ini with errors, and let live VEs lose their way")
+    resync.add_argument("--diff", action="store_true", help=DIFF)
 
     assign = commands.add_parser("set", help="give a VE another uplink, at once and, with --save, for good")
     assign.add_argument("ctid", metavar="CTID", help="a VE's number, UUID or name")
@@ -72,6 +74,7 @@ def _everyday(commands: Any) -> None:
     assign.add_argument("--save", action="store_true", help="write it into the VE's config as well")
     assign.add_argument("--forget-flows", action="store_true",
                         help="end the VE's tracked connections too, as those behind NAT keep their old way")
+    assign.add_argument("--diff", action="store_true", help=DIFF)
 
     status = commands.add_parser("status", help="show who leaves by what, and whether it is as it should be")
     status.add_argument("ctids", nargs="*", metavar="CTID", help="a VE's number, UUID or name; none: all that live")
@@ -91,6 +94,7 @@ def _everyday(commands: Any) -> None:
     how.add_argument("--check", action="store_true", help="change nothing; exit 3 where the node is soft")
     how.add_argument("--undo", action="store_true", help="restore the values found before, and do not harden again")
     harden.add_argument("--force", action="store_true", help="even where addresses would go unanswered")
+    harden.add_argument("--diff", action="store_true", help=DIFF)
 
     doctor = commands.add_parser("doctor", help="find what would break the node; exit 3 where something does")
     doctor.add_argument("--probe", action="store_true", help="also ask on the wire who answers for each address")
