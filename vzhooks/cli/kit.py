@@ -10,6 +10,7 @@ import argparse
 
 from vzhooks.cli.saying import tell
 from vzhooks.errors import DONE, FAILED
+from vzhooks.neighbours import follow
 from vzhooks.node.host import Paths
 from vzhooks.run.events import Event
 
@@ -27,3 +28,19 @@ def cmd_check(args: argparse.Namespace, event: Event) -> int:
     if not bad:
         tell(args, [f"{judge.name_of(Paths(), args.file)}: no error"])
     return FAILED if bad else DONE
+
+
+def cmd_confirm(args: argparse.Namespace, event: Event) -> int:
+    """Keep what is on trial; return 1 where nothing is, or the time is over."""
+    from vzhooks.node import host
+    from vzhooks.run import reconcile
+    host.require_root()
+    late = reconcile.give_back(Paths())
+    if late:
+        follow.announce_moved(late[0])
+        tell(args, [f"too late: {late[1]}"])
+        return FAILED
+    lines = reconcile.confirm(Paths())
+    event.counted(0)
+    tell(args, lines)
+    return DONE

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from vzhooks.cli import changed, kit
+from vzhooks.cli import changed, kit, trying
 from vzhooks.cli.saying import lines_of as _lines
 from vzhooks.cli.saying import tell as _tell
 from vzhooks.errors import DONE, DRIFT, FAILED, UsageError, VzhooksError, printable
@@ -29,7 +29,7 @@ from vzhooks.run.request import Report
 from vzhooks.usage.commands import parser
 from vzhooks.words import counted
 
-LOGGED = ("resync", "set", "harden", "install", "uninstall")
+LOGGED = ("resync", "set", "harden", "confirm", "install", "uninstall")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -68,7 +68,8 @@ def _run(args: argparse.Namespace) -> int:
 
 def cmd_resync(args: argparse.Namespace, event: Event) -> int:
     """Make found equal wanted; print the changes."""
-    report = _reconcile(args, event, args.ctids, args.dry_run, careful=True, force=args.force)
+    report = _reconcile(args, event, args.ctids, args.dry_run, careful=True, force=args.force,
+                        trying=trying.asked(args, args.dry_run))
     if report.refused:
         changed.show(args, report, args.dry_run)
         _tell(args, [*report.refused.splitlines(), "nothing was changed; mend that, or give --force"])
@@ -146,7 +147,8 @@ def cmd_route(args: argparse.Namespace, event: Event) -> int:
 def cmd_harden(args: argparse.Namespace, event: Event) -> int:
     """Harden the HN's own ARP, give it back, or tell whether it is soft."""
     from vzhooks.model import Sysctl
-    report = _reconcile(args, event, [], args.check, harden="off" if args.undo else "on", force=args.force)
+    report = _reconcile(args, event, [], args.check, harden="off" if args.undo else "on", force=args.force,
+                        trying=trying.asked(args, args.check))
     soft = [op for op in report.ops if isinstance(op.item, Sysctl)]
     changed.show(args, report, args.check, sysctls=True)
     _tell(args, [*_lines(p for p in report.problems if not p.ctid), *report.remarks], report.failures)
@@ -175,7 +177,9 @@ def _reconcile(args: argparse.Namespace, event: Event, given: list[str], dry_run
     from vzhooks.run.request import Request
     ctids = assign.find_all(Paths(), given)
     event.ctid = ",".join(ctids)
-    request = Request(ctids=frozenset(ctids) or None, dry_run=dry_run, watch=_watch(args), **more)
+    watch, asked = _watch(args), more["trying"]
+    watch = trying.Keeping(watch, asked.token) if asked and not dry_run else watch
+    request = Request(ctids=frozenset(ctids) or None, dry_run=dry_run, watch=watch, **more)
     report = reconcile.run(Paths(), request)
     if not dry_run and not report.refused:
         event.done(report)

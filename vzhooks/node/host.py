@@ -48,6 +48,8 @@ class Paths:
 _PATHS = {
     "ini": "/etc/vz/vzhooks.ini",
     "good_ini": "/var/lib/vzhooks/vzhooks.ini.good",
+    "tried_ini": "/etc/vz/vzhooks.ini.tried",
+    "trial": "/var/lib/vzhooks/trial.json",
     "tables": "/var/lib/vzhooks/tables.json",
     "harden": "/var/lib/vzhooks/harden.json",
     "networks": "/var/lib/vzhooks/networks.json",

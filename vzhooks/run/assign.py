@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vzhooks.config.confedit import with_uplink
 from vzhooks.config.names import listed
@@ -15,7 +15,7 @@ from vzhooks.config.vzconf import VeConfig, shown
 from vzhooks.errors import HostError, InputError, UsageError
 from vzhooks.kernel.apply import Watch
 from vzhooks.model import Problem
-from vzhooks.node import host, vzlock
+from vzhooks.node import host, notes, vzlock
 from vzhooks.node.files import content
 from vzhooks.node.host import Paths
 from vzhooks.policy import uplinks
@@ -142,8 +142,16 @@ def assign(paths: Paths, given: str, name: str, save: bool, watch: Watch | None 
             if report.refused:
                 raise HostError(f"VE {ctid}: {report.refused}, so nothing was changed; `vzhooks doctor` tells more")
     if runs and save:
-        reconcile.forget_override(paths, ctid)
+        forget_override(paths, ctid)
     return Assigned(ctid, runs, save, report, former)
+
+
+def forget_override(paths: Paths, ctid: str) -> None:
+    """Note that a VE's config says now what `set` gave it, so that later edits of the config count."""
+    with host.lock(paths.lock, 10.0):
+        known = notes.load_ves(paths.ves)
+        if ctid in known and known[ctid].override is not None:
+            notes.save_ves(paths.ves, {**known, ctid: replace(known[ctid], override=None, base="")})
 
 
 @contextmanager

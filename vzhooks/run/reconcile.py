@@ -9,18 +9,17 @@ change, so that a crash at any step leaves nothing in the kernel that no note ex
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from vzhooks.config.vzconf import VeConfig
-from vzhooks.errors import HostError, KernelError
+from vzhooks.errors import HostError, KernelError, VzhooksError
 from vzhooks.kernel import nft, sysctl
 from vzhooks.kernel.apply import apply
-from vzhooks.model import Item, Problem, Proxy, Rule, Skeleton, Sysctl
+from vzhooks.model import Item, Problem, Proxy, Sysctl
 from vzhooks.node import evidence, host, notes
 from vzhooks.node.host import Paths
 from vzhooks.policy import census, compare, consequences, harden, health, plan, sources, tables, uplinks, wanting
@@ -30,10 +29,11 @@ from vzhooks.policy.facts import Facts, in_this_node, known_of, settle, without_
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.harden import Outcome
 from vzhooks.policy.plan import Scope
-from vzhooks.policy.priorities import BAND, PASS, UNASSIGNED
+from vzhooks.policy.priorities import BAND
 from vzhooks.policy.records import Record, Records
+from vzhooks.policy.trial import Trial
 from vzhooks.policy.wanting import Wanted
-from vzhooks.run import inputs, keep
+from vzhooks.run import inputs, keep, trial
 from vzhooks.run.inputs import Inputs
 from vzhooks.run.request import COMMAND, HOOK, Report, Request
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 def run(paths: Paths, request: Request, kernel: Kernel | None = None) -> Report:
-    """Make found equal wanted for what the request names, and report.
+    """Make found equal wanted for what the request names, and report; before that give back what was on trial too long.
 
     kernel: one that is open already, which stays open. Raises LockBusy, HostError, SettingsError and KernelError where
     nothing could be decided: nothing is then changed.
@@ -50,22 +50,50 @@ def run(paths: Paths, request: Request, kernel: Kernel | None = None) -> Report:
     with host.lock(paths.lock, request.wait_s):
         if request.door == HOOK and os.path.isdir(paths.conf_dir) and not host.is_installed(paths):
             raise HostError(f"{paths.conf_dir}: vzhooks is not installed any more; `vzhooks install` brings it back")
-        read = inputs.read(paths, request, _now())
-        if _untouched(read, request):
-            report = _note_only(paths, read, request)
-        else:
-            from vzhooks.kernel.netlink import Kernel  # costs 150 ms, which a VE without uplink need not pay
-            with nullcontext(kernel) if kernel else Kernel() as opened:
-                report = _Run(paths, request, read, opened).report()
-        return replace(report, warnings=read.warnings, configs=read.configs, ini=read.settings)
+        held, back, news = trial.pending(paths), Report(), ""
+        trial.refuse_second(held, request)
+        if held and trial.left(held) <= 0 and not request.dry_run and not request.empty:
+            try:
+                back, news = _give_back(paths, held)
+            except VzhooksError as error:
+                news = trial.give_up(error)
+        report = _run(paths, request, kernel)
+        return trial.told(paths, request, replace(report, moved=(*back.moved, *report.moved)), news)
 
 
-def forget_override(paths: Paths, ctid: str) -> None:
-    """Note that a VE's config says now what `set` gave it, so that later edits of the config count."""
+def give_back(paths: Paths, wait_s: float = 10.0) -> tuple[Report, str] | None:
+    """Give back what was on trial for too long; return what was done and the line that says so, None for nothing."""
+    with host.lock(paths.lock, wait_s):
+        held = trial.pending(paths)
+        done = _give_back(paths, held) if held and trial.left(held) <= 0 else (Report(), "")
+        return done if done[1] else None
+
+
+def confirm(paths: Paths) -> list[str]:
+    """Keep what is on trial; return what there is to say. Raises as `trial.confirm`, and LockBusy."""
     with host.lock(paths.lock, 10.0):
-        known = notes.load_ves(paths.ves)
-        if ctid in known and known[ctid].override is not None:
-            notes.save_ves(paths.ves, {**known, ctid: replace(known[ctid], override=None, base="")})
+        return trial.confirm(paths)
+
+
+def _give_back(paths: Paths, held: Trial) -> tuple[Report, str]:
+    restored = trial.restore(paths, held)
+    if held.returned:  # all but the ini, which could not be written
+        if restored:
+            trial.forget(paths)
+        return Report(), ""
+    report = _run(paths, trial.request_back(paths, held))
+    return report, trial.end(paths, held, report, restored)
+
+
+def _run(paths: Paths, request: Request, kernel: Kernel | None = None) -> Report:
+    read = inputs.read(paths, request, trial.now())
+    if _untouched(read, request):
+        report = _note_only(paths, read, request)
+    else:
+        from vzhooks.kernel.netlink import Kernel  # costs 150 ms, which a VE without uplink need not pay
+        with nullcontext(kernel) if kernel else Kernel() as opened:
+            report = _Run(paths, request, read, opened).report()
+    return replace(report, warnings=read.warnings, configs=read.configs, ini=read.settings)
 
 
 def require_support() -> None:
@@ -74,11 +102,6 @@ def require_support() -> None:
     with Kernel() as kernel:
         kernel.rules()
     nft.check()
-
-
-def _now() -> float:
-    """Return the seconds since boot: our notes on VEs live as long, and no clock that is set moves them."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _untouched(read: Inputs, request: Request) -> bool:
@@ -94,7 +117,7 @@ def _untouched(read: Inputs, request: Request) -> bool:
 
 def _note_only(paths: Paths, read: Inputs, request: Request) -> Report:
     seen = evidence.evidence({}, evidence.veip(paths), evidence.lock_dirs(paths, read.vz_conf))
-    count = census.take(read.configs, seen, read.known, _now(), request.event)
+    count = census.take(read.configs, seen, read.known, trial.now(), request.event)
     _save(paths, read.known, count.records, request)
     return Report(problems=count.problems, settings=read.settings)
 
@@ -117,7 +140,7 @@ class _Run:
     """Hold one run's inputs; every step is one method, in the order of `report`."""
 
     def __init__(self, paths: Paths, request: Request, read: Inputs, kernel: Kernel) -> None:
-        self.paths, self.request, self.read, self.kernel, self.now = paths, request, read, kernel, _now()
+        self.paths, self.request, self.read, self.kernel, self.now = paths, request, read, kernel, trial.now()
         self.settings, self.known, self.configs = read.settings, read.known, read.configs
 
     def report(self) -> Report:
@@ -127,6 +150,7 @@ class _Run:
         if self.request.dry_run or report.refused:
             return report
         self.request.watch.begin(len(report.ops))
+        trial.begin(self.paths, self.request, self.read.tried, report, self._before)
         keep.save_node(self.paths, {**self._recorded, **report.tables}, self._before, decided.hard, self.request.empty)
         if not self.request.empty:
             keep.save_networks(self.paths, report.ways, report.settings, report.facts.nics)
@@ -162,7 +186,7 @@ class _Run:
     def _carry_out(self, report: Report, wanted: Wanted, handed: set[Proxy], hard: Outcome) -> Report:
         """Apply; a first change on a node is taken back where somebody who asked for nothing goes nowhere by it."""
         from vzhooks.kernel import asking  # as Kernel, only where the kernel is asked
-        first = not _shape(report.found) and not self.request.empty
+        first = not plan.shape(report.found) and not self.request.empty
         closed = wanting.is_closed(report.settings)
         flows = compare.flows(report.facts, report.ways, closed) if first else []
         before = asking.compare(self.kernel, flows, report.facts.nics)
@@ -184,6 +208,8 @@ class _Run:
         kept = {i for i in report.found if not isinstance(i, (Proxy, Sysctl)) or getattr(i, "key", "") in set_now}
         apply(plan.diff(frozenset(kept), now), self.kernel, self.request.watch)
         keep.forget_hardening(self.paths, self._before)
+        if self.request.trying:
+            trial.forget(self.paths)
         refused = f"this would cut off {'; '.join(lost)}"
         return replace(report, refused=refused, problems=(*report.problems, Problem("", refused, True)))
 
@@ -262,7 +288,7 @@ class _Run:
         The first use, and the end of the last, concern all VEs of the node.
         """
         ctids = self.request.named
-        if ctids is None or _shape(found) != _shape(wanted.items) or not _shape(found):
+        if ctids is None or plan.shape(found) != plan.shape(wanted.items) or not plan.shape(found):
             return plan.ALL
         mine = {a for c in ctids for r in (self.known, count.records) if c in r for a in r[c].all}
         configs = (self.configs.get(c) for c in ctids)
@@ -286,17 +312,6 @@ class _Run:
         broken = [*report.settings.broken.values(),
                   *(p.text for p in sources.doubled(every, report.settings, report.facts.nics))]
         return "\n".join([*broken, *losers])
-
-
-def _shape(items: Iterable[Item]) -> frozenset[object]:
-    """Return which of what concerns all VEs is there: the guard, the rule to pass by, and that of `reserved`."""
-    found: set[object] = set()
-    for item in items:
-        if isinstance(item, Skeleton):
-            found.add(item)
-        elif isinstance(item, Rule) and (item.priority == PASS or (item.priority == UNASSIGNED and item.iif)):
-            found.add((item.family, item.priority))
-    return frozenset(found)
 
 
 def _as_ipv6_is(facts: Facts) -> Facts:

@@ -16,6 +16,7 @@ from vzhooks.policy.facts import Facts
 from vzhooks.policy.health import Change, Standing
 from vzhooks.policy.plan import Op
 from vzhooks.policy.records import Records
+from vzhooks.policy.trial import Trying
 from vzhooks.policy.uplinks import Way
 
 COMMAND, HOOK, LOOK, LEAVE = "command", "hook", "look", "leave"
@@ -32,8 +33,8 @@ class Request:
     make for a VE; harden: "on" or "off" where the operator asks for it; careful: change nothing where a live VE
     would lose its way or, for a command, the ini has an error; settings: go by these, whatever the ini says; held:
     VEs that stay as they are noted, whatever their configs say; force: not even then, and harden even where it
-    leaves addresses unanswered; empty: the wanted state is nothing, as for uninstall; wait_s: for the lock; watch:
-    is told of the changes as they are made.
+    leaves addresses unanswered; empty: the wanted state is nothing, as for uninstall; trying: put it on trial, or (dry)
+    go by the ini that it names; wait_s: for the lock; watch: is told of the changes as they are made.
     """
 
     ctids: frozenset[str] | None = None
@@ -50,6 +51,7 @@ class Request:
     held: frozenset[str] = frozenset()
     force: bool = False
     empty: bool = False
+    trying: Trying | None = None
     wait_s: float = 10.0
     watch: Watch = field(default_factory=Watch, compare=False)
 

@@ -11,6 +11,8 @@ from vzhooks.errors import BUSY, DONE, DRIFT, FAILED, USAGE, UsageError
 from vzhooks.words import NEEDS_NAME
 
 VERBOSE = "say each change as it is made, as the ip(8), nft(8) or sysctl(8) command it equals"
+CONFIRM = "give all back after so many seconds, unless `vzhooks confirm` comes in time"
+LONGEST_S = 86400
 DIFF = "print the changes by VE, with + - ~ before what comes, goes and changes"
 LOUD = {**dict.fromkeys(("resync", "set", "harden", "uninstall"), VERBOSE),
         "status": "also say each change that is due, as the command it equals"}
@@ -39,6 +41,12 @@ def _uplink(text: str) -> str:
     return text
 
 
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= LONGEST_S):
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is no time; give whole seconds from 1 to {LONGEST_S}")
+    return int(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     top = _Parser(
@@ -65,6 +73,9 @@ def _everyday(commands: Any) -> None:
     resync.add_argument("--force", action="store_true",
                         help="apply an ini with errors, and let live VEs lose their way")
     resync.add_argument("--diff", action="store_true", help=DIFF)
+    resync.add_argument("--confirm", metavar="SECONDS", type=_seconds, help=CONFIRM)
+    resync.add_argument("--ini", metavar="FILE", help="go by this file: with --confirm, upon which it becomes the ini, "
+                        "or with --dry-run; - for what comes in")
 
     assign = commands.add_parser("set", help="give a VE another uplink, at once and, with --save, for good")
     assign.add_argument("ctid", metavar="CTID", help="a VE's number, UUID or name")
@@ -95,6 +106,7 @@ def _everyday(commands: Any) -> None:
     how.add_argument("--undo", action="store_true", help="restore the values found before, and do not harden again")
     harden.add_argument("--force", action="store_true", help="even where addresses would go unanswered")
     harden.add_argument("--diff", action="store_true", help=DIFF)
+    harden.add_argument("--confirm", metavar="SECONDS", type=_seconds, help=CONFIRM)
 
     doctor = commands.add_parser("doctor", help="find what would break the node; exit 3 where something does")
     doctor.add_argument("--probe", action="store_true", help="also ask on the wire who answers for each address")
@@ -105,6 +117,8 @@ def _kit(commands: Any) -> None:
     check = commands.add_parser("check", help="judge an ini without using it or changing anything; exit 1 for an error")
     check.add_argument("file", nargs="?", metavar="FILE", help="the ini, - for what comes in; none: the node's own")
     check.add_argument("--json", action="store_true", help="print the list of what was found")
+
+    commands.add_parser("confirm", help="keep what `resync --confirm` or `harden --confirm` has put on trial")
 
 
 def _of_the_node(commands: Any) -> None:
