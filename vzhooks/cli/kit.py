@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 
 from vzhooks.cli.saying import tell
-from vzhooks.errors import DONE, FAILED
+from vzhooks.errors import DONE, DRIFT, FAILED
 from vzhooks.neighbours import follow
 from vzhooks.node.host import Paths
+from vzhooks.run import events
 from vzhooks.run.events import Event
+from vzhooks.words import counted
 
 
 def cmd_check(args: argparse.Namespace, event: Event) -> int:
@@ -44,3 +46,34 @@ def cmd_confirm(args: argparse.Namespace, event: Event) -> int:
     event.counted(0)
     tell(args, lines)
     return DONE
+
+
+def cmd_migrate(args: argparse.Namespace, event: Event) -> int:
+    """Show how VEs get uplinks in place of an older script's rules, return 3 where some can; or do it."""
+    from vzhooks.cli import terminal
+    from vzhooks.node import host, leftovers
+    from vzhooks.run import migrate
+    from vzhooks.status import migration
+    host.require_root()
+    found = migrate.look(Paths())
+    left = [str(one) for one in leftovers.find(Paths())]
+    texts = {Paths().ini: found.ini, **{path: (_shown(old), _shown(new)) for path, (old, new) in found.configs.items()}}
+    if args.json:
+        print(migration.as_json(texts, found.plan, left))
+    elif not found.plan.empty:
+        print(migration.diff(texts, found.report.facts.theirs, found.plan))
+    tell(args, found.plan.notes)
+    if found.plan.empty or not args.write:
+        tell(args, [*left, "nothing to migrate" if found.plan.empty else "nothing was changed; --write does it"])
+        return DONE if found.plan.empty else DRIFT
+    done = migrate.write(Paths(), found, terminal.Quiet())
+    event.done(done, dropped=len(done.dropped))
+    follow.announce_moved(done)
+    tell(args, filter(None, [events.hardened(done)]), done.failures)
+    tell(args, [f"{counted(len(found.plan.uplinks), 'VE')} moved to uplinks, {counted(len(done.dropped), 'rule')} of "
+                f"others dropped in {event.ms} ms", *left])
+    return FAILED if done.failures else DONE
+
+
+def _shown(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")

@@ -29,7 +29,7 @@ from vzhooks.run.request import Report
 from vzhooks.usage.commands import parser
 from vzhooks.words import counted
 
-LOGGED = ("resync", "set", "harden", "confirm", "install", "uninstall")
+LOGGED = ("resync", "set", "harden", "confirm", "migrate", "install", "uninstall")
 
 
 def main(argv: list[str] | None = None) -> int:

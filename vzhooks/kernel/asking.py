@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from vzhooks.kernel.messages import FAMILIES, RTN_UNICAST, table_of
 from vzhooks.kernel.netlink import Kernel, Refused
-from vzhooks.model import Lookup, Nic, family_of
+from vzhooks.model import Lookup, Nic, Route, family_of
 from vzhooks.policy.compare import Flow
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.roles import is_ve_side
@@ -33,6 +33,13 @@ def answers(questions: Iterable[tuple[str, str]], places: Iterable[tuple[str, st
         kernel.know(facts.nics.values())
         return ({(src, dst): lookup(kernel, src, dst, facts) for src, dst in questions},
                 reachable(kernel, places, facts.nics))
+
+
+def tables(numbers: Iterable[int], facts: Facts) -> dict[int, tuple[Route, ...]]:
+    """Return all routes of these tables, by number."""
+    with Kernel() as kernel:
+        kernel.know(facts.nics.values())
+        return {number: kernel.table(number) for number in numbers}
 
 
 def compare(kernel: Kernel, flows: Iterable[Flow], nics: Mapping[str, Nic]) -> dict[Flow, Lookup]:

@@ -136,7 +136,7 @@ def assign(paths: Paths, given: str, name: str, save: bool, watch: Watch | None 
     config, runs, former = _look(paths, given, name)
     ctid, watch = config.ctid, watch or Watch()
     report = Report()
-    with _saved(paths, config, name, watch) if save else nullcontext():
+    with saved(paths, config, name, watch) if save else nullcontext():
         if runs:
             report = reconcile.run(paths, Request(ctids=frozenset({ctid}), assign={ctid: name}, watch=watch))
             if report.refused:
@@ -155,7 +155,7 @@ def forget_override(paths: Paths, ctid: str) -> None:
 
 
 @contextmanager
-def _saved(paths: Paths, config: VeConfig, name: str, watch: Watch) -> Iterator[None]:
+def saved(paths: Paths, config: VeConfig, name: str, watch: Watch) -> Iterator[None]:
     """Change the UPLINK line of a VE's config as safely as vzctl does, once the body has done its work.
 
     Through its symbolic link, under vzctl's locks, by a new file under the old name with the old mode and

@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from vzhooks.config.vzconf import VeConfig
-from vzhooks.errors import HostError, KernelError, VzhooksError
+from vzhooks.errors import HostError, VzhooksError
 from vzhooks.kernel import nft, sysctl
 from vzhooks.kernel.apply import apply
 from vzhooks.model import Item, Problem, Proxy, Sysctl
@@ -29,11 +29,10 @@ from vzhooks.policy.facts import Facts, in_this_node, known_of, settle, without_
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.harden import Outcome
 from vzhooks.policy.plan import Scope
-from vzhooks.policy.priorities import BAND
 from vzhooks.policy.records import Record, Records
 from vzhooks.policy.trial import Trial
 from vzhooks.policy.wanting import Wanted
-from vzhooks.run import inputs, keep, trial
+from vzhooks.run import inputs, keep, obstacles, trial
 from vzhooks.run.inputs import Inputs
 from vzhooks.run.request import COMMAND, HOOK, Report, Request
 
@@ -54,7 +53,7 @@ def run(paths: Paths, request: Request, kernel: Kernel | None = None) -> Report:
         trial.refuse_second(held, request)
         if held and trial.left(held) <= 0 and not request.dry_run and not request.empty:
             try:
-                back, news = _give_back(paths, held)
+                back, news = _give_back(paths, held, kernel)
             except VzhooksError as error:
                 news = trial.give_up(error)
         report = _run(paths, request, kernel)
@@ -75,13 +74,13 @@ def confirm(paths: Paths) -> list[str]:
         return trial.confirm(paths)
 
 
-def _give_back(paths: Paths, held: Trial) -> tuple[Report, str]:
+def _give_back(paths: Paths, held: Trial, kernel: Kernel | None = None) -> tuple[Report, str]:
     restored = trial.restore(paths, held)
     if held.returned:  # all but the ini, which could not be written
         if restored:
             trial.forget(paths)
         return Report(), ""
-    report = _run(paths, trial.request_back(paths, held))
+    report = _run(paths, trial.request_back(paths, held), kernel)
     return report, trial.end(paths, held, report, restored)
 
 
@@ -162,7 +161,7 @@ class _Run:
         """Read the kernel, and say what should be and the changes."""
         rules, others = self.kernel.rules()
         facts, seen = self._facts(others)
-        in_the_way = self._in_the_way(others)
+        in_the_way = obstacles.in_the_way(self.request, self.read, others)
         found = rules | self.kernel.routes() | self.kernel.guard()
         count = census.take(self.configs, seen, self.known, self.now, self.request.event, self.request.named is None,
                             self.request.assign, self.request.expect, self.request.devices)
@@ -196,7 +195,9 @@ class _Run:
             return self._take_back(report, lost)
         if self.request.empty:
             self.kernel.disown(handed)
-        return replace(report, failures=failures, remarks=(*report.remarks, *changed, *lost),
+        dropped, kept = obstacles.drop(self.kernel, () if failures else self.request.drop)
+        failures += kept
+        return replace(report, failures=failures, dropped=dropped, remarks=(*report.remarks, *changed, *lost),
                        hardened=hard.hardening.on and not self._before.on,
                        moved=consequences.moved(report.found, wanted.items, report.ops, report.facts))
 
@@ -237,18 +238,6 @@ class _Run:
         devices = self.read.vz_conf.get("NEIGHBOUR_DEVS", "")
         listed = devices[len("list:"):].split() if devices.startswith("list:") else None
         return wanting.published(facts, listed)
-
-    def _in_the_way(self, others: tuple[Other, ...]) -> list[Problem]:
-        """Return what others have among our priorities; raises KernelError for a first assigned VE."""
-        event, band = self.request.event, f"{BAND[0]}-{BAND[-1]}"
-        first = not any(r.uplink for c, r in self.known.items() if not (event and event.ctid == c))
-        found = [Problem("", f"another's rule stands within the priorities {band} of vzhooks: {o.named}; "
-                         "give that rule another priority", first)
-                 for o in others if o.priority in BAND and not o.kernel]  # the kernel's own for VRFs is at 1000
-        assigned = any(may_have_uplink(c) for c in self.configs.values())
-        if found and first and assigned and event and event.name == "mount":
-            raise KernelError(found[0].text)
-        return found
 
     def _tables(self, facts: Facts, count: census.Census, found: frozenset) -> tuple[dict[str, int], dict[str, str]]:
         ours = {getattr(i, "table", 0) for i in found}

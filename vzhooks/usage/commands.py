@@ -120,6 +120,10 @@ def _kit(commands: Any) -> None:
 
     commands.add_parser("confirm", help="keep what `resync --confirm` or `harden --confirm` has put on trial")
 
+    migrate = commands.add_parser("migrate", help="show how VEs with ip rules of an older script get uplinks instead")
+    migrate.add_argument("--write", action="store_true", help="do it: ini, VE configs, uplinks, then drop those rules")
+    migrate.add_argument("--json", action="store_true", help="print one JSON object")
+
 
 def _of_the_node(commands: Any) -> None:
     install = commands.add_parser("install", help="put the hook scripts where vzctl looks")

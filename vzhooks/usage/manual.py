@@ -51,6 +51,7 @@ EXAMPLES = {
     "vzhooks check new.ini": "Names every error in an ini before it is put in place.",
     "vzhooks resync --confirm 60 --ini new.ini": "Goes by it at once, and back after a minute unless `vzhooks confirm` "
     "comes in time, which makes it the ini. A lost terminal or link is no hindrance to that.",
+    "vzhooks migrate": "Shows what becomes of the rules that a vps.mount of your own makes; --write does it.",
     "vzhooks route 101 203.0.113.9": "Tells by which NIC VE 101 reaches that host, and why.",
 }
 

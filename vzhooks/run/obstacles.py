@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Deal with rules of others: tell those that stand among ours, and drop those that an operator has given up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from vzhooks.errors import KernelError
+from vzhooks.kernel.apply import Failure
+from vzhooks.model import Problem
+from vzhooks.policy.evidence import may_have_uplink
+from vzhooks.policy.foreign import Other
+from vzhooks.policy.priorities import BAND
+from vzhooks.run.inputs import Inputs
+from vzhooks.run.request import Request
+
+
+def in_the_way(request: Request, read: Inputs, others: Iterable[Other]) -> list[Problem]:
+    """Return what others have among our priorities; raises KernelError for a first assigned VE."""
+    event, band = request.event, f"{BAND[0]}-{BAND[-1]}"
+    first = not any(r.uplink for c, r in read.known.items() if not (event and event.ctid == c))
+    found = [Problem("", f"another's rule stands within the priorities {band} of vzhooks: {o.named}; "
+                     "give that rule another priority", first)
+             for o in others if o.priority in BAND and not o.kernel]  # the kernel's own for VRFs is at 1000
+    assigned = any(may_have_uplink(c) for c in read.configs.values())
+    if found and first and assigned and event and event.name == "mount":
+        raise KernelError(found[0].text)
+    return found
+
+
+def drop(kernel: Any, rules: Iterable[Other]) -> tuple[tuple[Other, ...], tuple[Failure, ...]]:
+    """Delete rules of others; return those that are gone, and what failed."""
+    gone, failures = [], []
+    for rule in rules:
+        try:
+            kernel.drop(rule)
+            gone.append(rule)
+        except KernelError as error:
+            failures.append(Failure(f"ip {'-6 ' if rule.family == 6 else ''}rule del {rule.named}: {error}", False))
+    return tuple(gone), tuple(failures)
