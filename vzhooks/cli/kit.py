@@ -75,5 +75,21 @@ def cmd_migrate(args: argparse.Namespace, event: Event) -> int:
     return FAILED if done.failures else DONE
 
 
+def cmd_report(args: argparse.Namespace, event: Event) -> int:
+    """Put what a maintainer needs to know of this node into one file; print its name."""
+    from vzhooks.cli import bundle
+    from vzhooks.node import host
+    host.require_root()
+    path = bundle.path_of(args.output)
+    found, missing = bundle.gathered(Paths(), args.mask)
+    bundle.write(path, found)
+    print(path)
+    tell(args, [f"{counted(len(found), 'part')}; not to be had: {', '.join(m.partition(':')[0] for m in missing)} "
+                f"(why: {bundle.MISSING} in it)" if missing else counted(len(found), "part")])
+    if not args.mask:
+        tell(args, ["it holds addresses and names of VEs; --mask hides them"])
+    return DONE
+
+
 def _shown(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")

@@ -124,6 +124,10 @@ def _kit(commands: Any) -> None:
     migrate.add_argument("--write", action="store_true", help="do it: ini, VE configs, uplinks, then drop those rules")
     migrate.add_argument("--json", action="store_true", help="print one JSON object")
 
+    report = commands.add_parser("report", help="put what a maintainer needs to know of this node into one tar.gz")
+    report.add_argument("-o", "--output", metavar="FILE", help="the file to make; none: a new name in this directory")
+    report.add_argument("--mask", action="store_true", help="hide addresses and names, each behind always the same one")
+
 
 def _of_the_node(commands: Any) -> None:
     install = commands.add_parser("install", help="put the hook scripts where vzctl looks")

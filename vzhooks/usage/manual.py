@@ -52,6 +52,7 @@ EXAMPLES = {
     "vzhooks resync --confirm 60 --ini new.ini": "Goes by it at once, and back after a minute unless `vzhooks confirm` "
     "comes in time, which makes it the ini. A lost terminal or link is no hindrance to that.",
     "vzhooks migrate": "Shows what becomes of the rules that a vps.mount of your own makes; --write does it.",
+    "vzhooks report --mask": "Makes a file that can be given away: it tells how the node is set up, not whose it is.",
     "vzhooks route 101 203.0.113.9": "Tells by which NIC VE 101 reaches that host, and why.",
 }
 
