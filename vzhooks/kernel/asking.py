@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from vzhooks.kernel import nft
 from vzhooks.kernel.messages import FAMILIES, RTN_UNICAST, table_of
 from vzhooks.kernel.netlink import Kernel, Refused
 from vzhooks.model import Lookup, Nic, Route, family_of
@@ -18,6 +19,13 @@ RTM_F_LOOKUP_TABLE = 0x1000  # answer with the table found, not with main
 # include/uapi/linux/neighbour.h
 NUD_ANSWERS = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # REACHABLE, STALE, DELAY, PROBE, PERMANENT
 NUD_SILENT = 0x01 | 0x20  # INCOMPLETE, FAILED
+
+
+def require_support() -> None:
+    """Raise HostError or KernelError, one line, where this kernel or its tools cannot do what we need."""
+    with Kernel() as kernel:
+        kernel.rules()
+    nft.check()
 
 
 def look() -> Facts:

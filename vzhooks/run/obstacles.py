@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Deal with rules of others: tell those that stand among ours, and drop those that an operator has given up."""
+"""Deal with what stands in the way: rules of others among ours, those that an operator gives up, IPv6 switched off."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from vzhooks.errors import KernelError
+from vzhooks.kernel import sysctl
 from vzhooks.kernel.apply import Failure
 from vzhooks.model import Problem
 from vzhooks.policy.evidence import may_have_uplink
+from vzhooks.policy.facts import Facts, without_ipv6
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.priorities import BAND
 from vzhooks.run.inputs import Inputs
@@ -39,3 +41,9 @@ def drop(kernel: Any, rules: Iterable[Other]) -> tuple[tuple[Other, ...], tuple[
         except KernelError as error:
             failures.append(Failure(f"ip {'-6 ' if rule.family == 6 else ''}rule del {rule.named}: {error}", False))
     return tuple(gone), tuple(failures)
+
+
+def as_ipv6_is(facts: Facts) -> Facts:
+    """Return the facts with what only /proc tells: where IPv6 is switched off."""
+    keys = {f"net/ipv6/conf/{n.name}/disable_ipv6": n.name for n in facts.lan} if 6 in facts.families else {}
+    return without_ipv6(facts, {keys[k] for k, value in sysctl.read(keys).items() if value != "0"})

@@ -25,7 +25,7 @@ from vzhooks.node.host import Paths
 from vzhooks.policy import census, compare, consequences, harden, health, plan, sources, tables, uplinks, wanting
 from vzhooks.policy.consequences import Move
 from vzhooks.policy.evidence import Evidence, may_have_uplink
-from vzhooks.policy.facts import Facts, in_this_node, known_of, settle, without_ipv6
+from vzhooks.policy.facts import Facts, in_this_node, known_of, settle
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.harden import Outcome
 from vzhooks.policy.plan import Scope
@@ -93,14 +93,6 @@ def _run(paths: Paths, request: Request, kernel: Kernel | None = None) -> Report
         with nullcontext(kernel) if kernel else Kernel() as opened:
             report = _Run(paths, request, read, opened).report()
     return replace(report, warnings=read.warnings, configs=read.configs, ini=read.settings)
-
-
-def require_support() -> None:
-    """Raise HostError or KernelError, one line, where this kernel or its tools cannot do what we need."""
-    from vzhooks.kernel.netlink import Kernel
-    with Kernel() as kernel:
-        kernel.rules()
-    nft.check()
 
 
 def _untouched(read: Inputs, request: Request) -> bool:
@@ -231,7 +223,7 @@ class _Run:
         seen_before = notes.load_networks(self.paths.networks)
         self.settings = replace(in_this_node(self.settings, facts.nics), seen=seen_before)
         known_health = uplinks.healths(self.settings, facts.nics, self.read.health, self.now)
-        return _as_ipv6_is(replace(facts, health=known_health)), replace(seen, routed=frozenset(facts.local))
+        return obstacles.as_ipv6_is(replace(facts, health=known_health)), replace(seen, routed=frozenset(facts.local))
 
     def _vzctls(self, facts: Facts) -> frozenset[Proxy]:
         """Return what vzctl publishes itself: it stays when we need it no more, even where we made it first."""
@@ -301,9 +293,3 @@ class _Run:
         broken = [*report.settings.broken.values(),
                   *(p.text for p in sources.doubled(every, report.settings, report.facts.nics))]
         return "\n".join([*broken, *losers])
-
-
-def _as_ipv6_is(facts: Facts) -> Facts:
-    """Return the facts with what only /proc tells: where IPv6 is switched off."""
-    keys = {f"net/ipv6/conf/{n.name}/disable_ipv6": n.name for n in facts.lan} if 6 in facts.families else {}
-    return without_ipv6(facts, {keys[k] for k, value in sysctl.read(keys).items() if value != "0"})

@@ -55,7 +55,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"vzhooks {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    _everyday(commands)
+    _changes(commands)
+    _looks(commands)
     _kit(commands)
     _of_the_node(commands)
     # Before the command or after it: a default of the second would undo the first.
@@ -66,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _everyday(commands: Any) -> None:
+def _changes(commands: Any) -> None:
     resync = commands.add_parser("resync", help="make the kernel what it should be, for the node or the VEs named")
     resync.add_argument("ctids", nargs="*", metavar="CTID", help="a VE's number, UUID or name; none: the whole node")
     resync.add_argument("--dry-run", action="store_true", help="print the changes and make none")
@@ -87,6 +88,16 @@ def _everyday(commands: Any) -> None:
                         help="end the VE's tracked connections too, as those behind NAT keep their old way")
     assign.add_argument("--diff", action="store_true", help=DIFF)
 
+    harden = commands.add_parser("harden", help="let each of the node's own addresses be answered by its own NIC")
+    how = harden.add_mutually_exclusive_group()
+    how.add_argument("--check", action="store_true", help="change nothing; exit 3 where the node is soft")
+    how.add_argument("--undo", action="store_true", help="restore the values found before, and do not harden again")
+    harden.add_argument("--force", action="store_true", help="even where addresses would go unanswered")
+    harden.add_argument("--diff", action="store_true", help=DIFF)
+    harden.add_argument("--confirm", metavar="SECONDS", type=_seconds, help=CONFIRM)
+
+
+def _looks(commands: Any) -> None:
     status = commands.add_parser("status", help="show who leaves by what, and whether it is as it should be")
     status.add_argument("ctids", nargs="*", metavar="CTID", help="a VE's number, UUID or name; none: all that live")
     form = status.add_mutually_exclusive_group()
@@ -99,14 +110,6 @@ def _everyday(commands: Any) -> None:
     route = commands.add_parser("route", help="ask the kernel where a VE's packet would go, and say why")
     route.add_argument("ctid", metavar="CTID", help="a VE's number, UUID or name")
     route.add_argument("dest", metavar="DEST", help="an IPv4 or IPv6 address")
-
-    harden = commands.add_parser("harden", help="let each of the node's own addresses be answered by its own NIC")
-    how = harden.add_mutually_exclusive_group()
-    how.add_argument("--check", action="store_true", help="change nothing; exit 3 where the node is soft")
-    how.add_argument("--undo", action="store_true", help="restore the values found before, and do not harden again")
-    harden.add_argument("--force", action="store_true", help="even where addresses would go unanswered")
-    harden.add_argument("--diff", action="store_true", help=DIFF)
-    harden.add_argument("--confirm", metavar="SECONDS", type=_seconds, help=CONFIRM)
 
     doctor = commands.add_parser("doctor", help="find what would break the node; exit 3 where something does")
     doctor.add_argument("--probe", action="store_true", help="also ask on the wire who answers for each address")
