@@ -234,6 +234,7 @@ def test_who_was_moved_by_hand_meanwhile_is_not_moved_back(settled):
     settled.end_announcers()
     settled.vzhooks("set", "102", "--uplink", "none")
     _end_time(settled)
+    assert "is over; `vzhooks resync` gives it back now" in settled.vzhooks("status", rc=None).stdout
     settled.vzhooks("resync")
     settled.leaves_by("101", "eth3")
     settled.leaves_by("102", "eth0")

@@ -162,8 +162,10 @@ def told(paths: Paths, request: Request, report: Report, news: str) -> Report:
     """Return a report that tells of a trial: that it is on, or was given back; hooks say only the latter."""
     held = None if request.empty else pending(paths)
     lines = [news] if news else []
-    if held and left(held) > 0 and request.door != HOOK:
-        lines.append(said(held))
+    if held and left(held) > 0:
+        lines += [said(held)] if request.door != HOOK else []
+    elif held and request.dry_run:
+        lines.append("the time of what was on trial is over; `vzhooks resync` gives it back now")
     elif request.trying and not request.dry_run and not report.refused:
         lines.append("there is nothing to change, so nothing is on trial")
     if request.door == COMMAND:
