@@ -22,7 +22,7 @@ from vzhooks.policy.plan import Op
 from vzhooks.policy.trial import Trying
 from vzhooks.run import reconcile, trial
 
-LOOK_S, NOTE_S, TRY_S = 0.5, 10.0, 3600.0
+LOOK_S, NOTE_S, AGAIN_S, TRY_S = 0.5, 10.0, 5.0, 3600.0
 # Where a log-out ends all processes of a session (logind.conf(5), KillUserProcesses), it goes by these groups.
 TOP_GROUPS = ("/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/systemd/cgroup.procs")
 
@@ -86,7 +86,7 @@ def keep(paths: Paths, token: str) -> None:
         until = until or time.monotonic() + TRY_S
         if _give_back(paths) or time.monotonic() > until:
             return
-        time.sleep(LOOK_S)
+        time.sleep(AGAIN_S)
 
 
 def _give_back(paths: Paths) -> bool:

@@ -88,6 +88,7 @@ def begin(paths: Paths, request: Request, tried: str | None, report: Report, bef
     notes.save_trial(paths.trial, Trial(
         asked.token, now() + asked.seconds, _boot(), (tried or "") if ini_differs else None, asked.file, good,
         trial.moved(report.known, report.records), before))
+    log.event(log.NOTICE, {"event": "trial", "seconds": asked.seconds, "ini": asked.file, "changes": len(report.ops)})
 
 
 def forget(paths: Paths) -> None:
