@@ -77,6 +77,12 @@ def asked(node, *words):
     (["vzhooks", "set", "101", "--uplink", "eth3,e"], ["eth3,eth0", "eth3,eth3"]),
     (["vzhooks", "set", "101", "--uplink", "eth3,"], ["eth3,eth0", "eth3,eth3", "eth3,none"]),
     (["vzhooks", "install", "--destdir", "et"], ["etc"]),
+    (["vzhooks", "check", "et"], ["etc"]),
+    (["vzhooks", "resync", "--ini", "et"], ["etc"]),
+    (["vzhooks", "resync", "--confirm", ""], []),
+    (["vzhooks", "resync", "--confirm", "60", "1"], ["101", "1e2f-77"]),
+    (["vzhooks", "report", "-o", "ni"], ["nics"]),
+    (["vzhooks", "migrate", "--w"], ["--write"]),
     (["vzhooks", "hook", "p"], ["postumount"]),
     (["vzhooks", "nonsense", ""], []),
 ])
