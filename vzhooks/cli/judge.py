@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from vzhooks.config import inifile, settings
+from vzhooks.config.names import names_in
 from vzhooks.config.vzconf import VeConfig
 from vzhooks.errors import SettingsError, UsageError, VzhooksError, printable
 from vzhooks.node import given, host, ini
@@ -89,8 +90,8 @@ def _uplinks(paths: Paths) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     with suppress(VzhooksError):
         for ctid, config in host.read_configs(paths).items():
-            if isinstance(config, VeConfig) and config.uplink:
-                found.setdefault(config.uplink, []).append(ctid)
+            for name in names_in(config.uplink) if isinstance(config, VeConfig) else ():
+                found.setdefault(name, []).append(ctid)
     return found
 
 

@@ -11,12 +11,14 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from vzhooks.config.names import names_in
 from vzhooks.config.settings import Settings
 from vzhooks.config.vzconf import VeConfig
-from vzhooks.model import MAIN, Lookup, Route, family_of, host_prefix
+from vzhooks.model import MAIN, Lookup, Route, Uplink, family_of, host_prefix
 from vzhooks.policy.facts import LOCAL, Facts
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.roles import INSIDE, LO, VE, named
+from vzhooks.policy.sources import first
 from vzhooks.policy.uplinks import gateway_of
 
 KERNELS = (MAIN, LOCAL, 253)
@@ -117,19 +119,26 @@ class _Planner:
         ways = {a: d for a in self.seen.live[ctid] if (d := self._default(a))}
         if not ways:
             raise _No(f"no table that its rules look up has a default route ({rules[0].named})")
-        devices = {d.dev for d in ways.values()}
-        if len(devices) > 1:
-            raise _No(f"its addresses leave by {' and '.join(sorted(devices))}; give it uplinks by hand")
         self._check_kernel(ways)
-        section = self._section(devices.pop(), self._gateways(ways.values()))
+        sections = [self._section(d, self._gateways(r for r in ways.values() if r.dev == d))
+                    for d in dict.fromkeys(r.dev for r in ways.values())]
         config = self.seen.configs.get(ctid)
         if config is None:
             raise _No("its config cannot be read")
-        self._check_former(config, section)
-        if config.uplink != section.name:
-            self.uplinks[ctid] = section.name
-        self._note(ctid, ways, section)
+        by = {a: self._by(a, sections) for a in self.seen.live[ctid]}
+        if any(by[a] != r.dev for a, r in ways.items()):
+            raise _No(f"its addresses leave by {' and '.join(s.device for s in sections)}, whose networks do not tell "
+                      "them apart; give it uplinks with sources by hand")
+        self._check_former(config, sections)
+        if not set(names_in(config.uplink)) >= {s.name for s in sections}:
+            self.uplinks[ctid] = ",".join(s.name for s in sections)
+        self._note(ctid, ways, by)
         self.drop += [o for o in dict.fromkeys(rules) if _is_plain(o) and _is_host(o)]
+
+    def _by(self, address: str, sections: list[Section]) -> str:
+        """Return by which device an address goes that has these uplinks."""
+        made = [self.seen.settings.uplinks.get(s.name) or Uplink(s.name, s.device) for s in sections]
+        return (first(address, made, self.seen.settings, self.facts.nics) or made[0]).device
 
     def _default(self, address: str) -> Route | None:
         """Return the route by which an address leaves the node today by a rule of somebody else; raises _No."""
@@ -178,21 +187,23 @@ class _Planner:
             if now and now != route.dev:
                 raise _No(f"the kernel sends {address} by {now}, though a rule leads by {route.dev}; look at its rules")
 
-    def _check_former(self, config: VeConfig, section: Section) -> None:
-        former = next((s for s in self.sections if s.name == config.uplink), None)
-        device = former.device if former else named(config.uplink, self.facts.nics)
-        if config.uplink and device != section.device:
-            raise _No(f"its config says UPLINK=\"{config.uplink}\", and its rules lead by {section.device}")
+    def _check_former(self, config: VeConfig, sections: list[Section]) -> None:
+        """Raise _No where the config names another device than the rules lead by."""
+        known = {s.name: s.device for s in self.sections}
+        former = {known.get(n) or named(n, self.facts.nics) for n in names_in(config.uplink)}
+        devices = [s.device for s in sections]
+        if former and not former >= set(devices):
+            raise _No(f"its config says UPLINK=\"{config.uplink}\", and its rules lead by {' and '.join(devices)}")
 
-    def _note(self, ctid: str, ways: Mapping[str, Route], section: Section) -> None:
+    def _note(self, ctid: str, ways: Mapping[str, Route], by: Mapping[str, str]) -> None:
         """Say what becomes another with the uplink."""
-        for address in self.seen.live[ctid]:
-            if address not in ways and self.facts.leads(family_of(address)) != section.device:
-                self.notes.append(f"VE {ctid}: {address} goes by main today, and by {section.device} then")
+        for address, device in by.items():
+            if address not in ways and self.facts.leads(family_of(address)) != device:
+                self.notes.append(f"VE {ctid}: {address} goes by main today, and by {device} then")
         for table in sorted({r.table for r in ways.values()}):
             for route in self.seen.tables[table]:
                 nic = self.facts.nics.get(route.dev)
-                if route.dst != "default" and nic and nic.role not in (VE, INSIDE) and route.dev != section.device:
+                if route.dst != "default" and nic and nic.role not in (VE, INSIDE) and route.dev not in by.values():
                     self.notes.append(f"VE {ctid}: table {table} also leads to {route.dst} by {route.dev}, an uplink "
                                       "does not")
         for rule in {o for a in ways for o in _of(a, self.facts.theirs) if not _is_host(o)}:
@@ -203,7 +214,7 @@ class _Planner:
         """Return sections of the names that serve without any today: once there is one, only such count."""
         if self.seen.settings.declared:
             return []
-        wished = [c.uplink for c in self.seen.configs.values()] + [self.seen.settings.unassigned]
+        wished = [n for c in self.seen.configs.values() for n in names_in(c.uplink)] + [self.seen.settings.unassigned]
         taken = {s.name for s in self.sections}
         names = dict.fromkeys(n for n in wished if n not in taken and named(n, self.facts.nics) in self.facts.nics)
         return [Section(n, named(n, self.facts.nics)) for n in names]

@@ -37,8 +37,8 @@ FILES = {
     "is done by vzhooks, and all else by the real vzctl. Callers of its absolute path do not pass through it.",
     "/etc/sysctl.d/90-vzhooks.conf": "What `vzhooks harden` set, for the next boot.",
     "/etc/vz/vzhooks.ini.tried": "An ini that was on trial in the ini's place, and was not confirmed.",
-    "/var/lib/vzhooks": "What must survive a reboot: table numbers, values found before, networks of NICs, the last good "
-    "ini, what is on trial.",
+    "/var/lib/vzhooks": "What must survive a reboot: table numbers, values found before, networks of NICs, the "
+    "last good ini, what is on trial.",
     "/run/vzhooks": "Notes on live VEs, and the lock.",
 }
 

@@ -86,7 +86,8 @@ def test_a_ve_that_has_the_uplink_already_only_loses_its_rules():
 
 @pytest.mark.parametrize("rules, why", [
     ([rule(ONE, 3), rule(ONE6, 7)], ""), ([rule(ONE, 7)], "has a default route"),
-    ([rule(ONE, 4), rule(ONE6, 3)], "by eth3 and eth4"), ([rule(ONE, 5)], "names no gateway"),
+    ([rule(ONE, 4), rule(ONE6, 3)], "by eth4 and eth3, whose networks do not tell them apart"),
+    ([rule(ONE, 5)], "names no gateway"),
     ([rule(ONE, 8)], "venet0, which does not lead off"), ([rule(ONE, 9)], "several hops"),
     ([rule(ONE, 254)], "is no plain"), ([rule(ONE, 3, dst="10.0.0.0/8")], "is no plain"),
     ([rule(ONE, 3, mark=(1, 1))], "is no plain"), ([rule(ONE, 3, inverted=True)], "is no plain"),
@@ -97,6 +98,21 @@ def test_what_cannot_be_said_as_an_uplink_is_left_with_the_reason(rules, why):
     found = plan(seen(rules))
     assert found.empty == bool(why)
     assert all("VE 101 is left as it is: " in n and why in n for n in found.notes) if why else "101" in found.uplinks
+
+
+def test_a_ve_with_addresses_of_two_providers_has_both():
+    """Where the networks of the NICs tell its addresses apart."""
+    far = nic("eth5", 8, "10.5.0.2/24")
+    tables = {**TABLES, 50: (default(50, "eth5", "10.5.0.1"),)}
+    rules = [rule(TWO, 3), rule("10.5.0.102", 50)]
+    known = facts(LO, ETH0, ETH3, ETH4, VENET0, far, local=[TWO, "10.5.0.102"], others=rules)
+    live = {"102": ("10.5.0.102", TWO)}
+    found = plan(Seen(parse(""), known, {"102": VeConfig("102", live["102"])}, live, tables))
+    assert found.uplinks == {"102": "eth5,eth3"} and [s.name for s in found.sections] == ["eth5", "eth3"]
+    assert set(found.drop) == set(rules) and found.notes == ()
+    ini = parse("".join(map(str, found.sections)))
+    twice = Seen(ini, known, {"102": VeConfig("102", live["102"], "eth3,eth5")}, live, tables)
+    assert (plan(twice).uplinks, plan(twice).sections) == ({}, ())
 
 
 def test_a_point_to_point_device_needs_no_gateway():
