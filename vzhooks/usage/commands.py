@@ -19,7 +19,7 @@ LOUD = {**dict.fromkeys(("resync", "set", "harden", "uninstall"), VERBOSE),
 
 
 STATUSES = {
-    str(DONE): "done", str(FAILED): "failed, or a VE is cut off", str(USAGE): "wrong usage",
+    str(DONE): "done", str(FAILED): "failed, a VE is cut off, or check found an error", str(USAGE): "wrong usage",
     str(DRIFT): "drift, findings, or changes due (also with --dry-run and --check)",
     "21": "no such uplink or VE (`vzctl set --uplink` alone)", str(BUSY): "another vzhooks or vzctl is at work",
     "130, 143": "ended by Ctrl-C or SIGTERM",
