@@ -18,7 +18,7 @@ from vzhooks.model import MAIN, Lookup, Route, Uplink, family_of, host_prefix
 from vzhooks.policy.facts import LOCAL, Facts
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.roles import INSIDE, LO, VE, named
-from vzhooks.policy.sources import first
+from vzhooks.policy.sources import claims, first
 from vzhooks.policy.uplinks import gateway_of
 
 KERNELS = (MAIN, LOCAL, 253)
@@ -138,7 +138,7 @@ class _Planner:
     def _by(self, address: str, sections: list[Section]) -> str:
         """Return by which device an address goes that has these uplinks."""
         made = [self.seen.settings.uplinks.get(s.name) or Uplink(s.name, s.device) for s in sections]
-        return (first(address, made, self.seen.settings, self.facts.nics) or made[0]).device
+        return (first(address, claims(made, self.seen.settings, self.facts.nics)) or made[0]).device
 
     def _default(self, address: str) -> Route | None:
         """Return the route by which an address leaves the node today by a rule of somebody else; raises _No."""

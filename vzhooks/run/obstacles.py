@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Deal with what stands in the way: rules of others among ours, those that an operator gives up, IPv6 switched off."""
+"""Tell and deal with what stands in the way of a run: rules of others, VEs that would lose their way, no IPv6."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from vzhooks.errors import KernelError
 from vzhooks.kernel import sysctl
 from vzhooks.kernel.apply import Failure
 from vzhooks.model import Problem
+from vzhooks.policy import sources, uplinks
 from vzhooks.policy.evidence import may_have_uplink
 from vzhooks.policy.facts import Facts, without_ipv6
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.priorities import BAND
 from vzhooks.run.inputs import Inputs
-from vzhooks.run.request import Request
+from vzhooks.run.request import COMMAND, Report, Request
 
 
 def in_the_way(request: Request, read: Inputs, others: Iterable[Other]) -> list[Problem]:
@@ -29,6 +30,19 @@ def in_the_way(request: Request, read: Inputs, others: Iterable[Other]) -> list[
     if found and first and assigned and event and event.name == "mount":
         raise KernelError(found[0].text)
     return found
+
+
+def refusal(request: Request, report: Report) -> str:
+    """Return why a careful run changes nothing: what was typed wrong must not cut off who runs."""
+    if not request.careful or request.force:
+        return ""
+    losers = [str(m) for m in report.moves if m.loses]
+    if request.door != COMMAND:
+        return "\n".join(losers)
+    every = uplinks.every(report.settings, report.facts.nics)
+    broken = [*report.settings.broken.values(),
+              *(p.text for p in sources.doubled(every, report.settings, report.facts.nics))]
+    return "\n".join([*broken, *losers])
 
 
 def drop(kernel: Any, rules: Iterable[Other]) -> tuple[tuple[Other, ...], tuple[Failure, ...]]:

@@ -22,7 +22,7 @@ from vzhooks.kernel.apply import apply
 from vzhooks.model import Item, Problem, Proxy, Sysctl
 from vzhooks.node import evidence, host, notes
 from vzhooks.node.host import Paths
-from vzhooks.policy import census, compare, consequences, harden, health, plan, sources, tables, uplinks, wanting
+from vzhooks.policy import census, compare, consequences, harden, health, plan, tables, uplinks, wanting
 from vzhooks.policy.consequences import Move
 from vzhooks.policy.evidence import Evidence, may_have_uplink
 from vzhooks.policy.facts import Facts, in_this_node, known_of, settle
@@ -34,7 +34,7 @@ from vzhooks.policy.trial import Trial
 from vzhooks.policy.wanting import Wanted
 from vzhooks.run import inputs, keep, obstacles, trial
 from vzhooks.run.inputs import Inputs
-from vzhooks.run.request import COMMAND, HOOK, Report, Request
+from vzhooks.run.request import HOOK, Report, Request
 
 if TYPE_CHECKING:
     from vzhooks.kernel.netlink import Kernel
@@ -137,7 +137,7 @@ class _Run:
     def report(self) -> Report:
         """Decide and, unless dry or refused, note down and carry out."""
         decided = self._decide()
-        report = replace(decided.report, refused=self._refusal(decided.report))
+        report = replace(decided.report, refused=obstacles.refusal(self.request, decided.report))
         if self.request.dry_run or report.refused:
             return report
         self.request.watch.begin(len(report.ops))
@@ -281,15 +281,3 @@ class _Run:
         named = self.request.named
         return tuple(consequences.moves((w for w in wanted.ways if named is None or w.ve.ctid in named), found,
                                         self.known, facts.nics, facts.local))
-
-    def _refusal(self, report: Report) -> str:
-        """Return why a careful run changes nothing: what was typed wrong must not cut off who runs."""
-        if not self.request.careful or self.request.force:
-            return ""
-        losers = [str(m) for m in report.moves if m.loses]
-        if self.request.door != COMMAND:
-            return "\n".join(losers)
-        every = uplinks.every(report.settings, report.facts.nics)
-        broken = [*report.settings.broken.values(),
-                  *(p.text for p in sources.doubled(every, report.settings, report.facts.nics))]
-        return "\n".join([*broken, *losers])
