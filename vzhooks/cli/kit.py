@@ -35,14 +35,14 @@ def cmd_check(args: argparse.Namespace, event: Event) -> int:
 def cmd_confirm(args: argparse.Namespace, event: Event) -> int:
     """Keep what is on trial; return 1 where nothing is, or the time is over."""
     from vzhooks.node import host
-    from vzhooks.run import reconcile
+    from vzhooks.run import reconcile, trial
     host.require_root()
     late = reconcile.give_back(Paths())
     if late:
         follow.announce_moved(late[0])
         tell(args, [f"too late: {late[1]}"])
         return FAILED
-    lines = reconcile.confirm(Paths())
+    lines = trial.confirm(Paths())
     event.counted(0)
     tell(args, lines)
     return DONE

@@ -159,7 +159,7 @@ def _trial(token: str, until: float, boot: str, tried: str | None, file: str, be
     for pair in uplinks.values():
         _check_texts(pair)
     moved = {_ctid(ctid): (before, after) for ctid, (before, after) in uplinks.items()}
-    return Trial(token, _seconds(until), boot, tried, file, before, moved, _hardening(hardening), returned is True)
+    return Trial(token, seconds(until), boot, tried, file, before, moved, _hardening(hardening), returned is True)
 
 
 def save_trial(path: str, trial: Trial) -> None:

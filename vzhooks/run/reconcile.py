@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vzhooks.config.vzconf import VeConfig
 from vzhooks.errors import HostError, VzhooksError
-from vzhooks.kernel import nft, sysctl
+from vzhooks.kernel import sysctl
 from vzhooks.kernel.apply import apply
 from vzhooks.model import Item, Problem, Proxy, Sysctl
 from vzhooks.node import evidence, host, notes
@@ -66,12 +66,6 @@ def give_back(paths: Paths, wait_s: float = 10.0) -> tuple[Report, str] | None:
         held = trial.pending(paths)
         done = _give_back(paths, held) if held and trial.left(held) <= 0 else (Report(), "")
         return done if done[1] else None
-
-
-def confirm(paths: Paths) -> list[str]:
-    """Keep what is on trial; return what there is to say. Raises as `trial.confirm`, and LockBusy."""
-    with host.lock(paths.lock, 10.0):
-        return trial.confirm(paths)
 
 
 def _give_back(paths: Paths, held: Trial, kernel: Kernel | None = None) -> tuple[Report, str]:

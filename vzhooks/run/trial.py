@@ -2,8 +2,8 @@
 """Keep the note of what is on trial: written before the first change, gone when it is confirmed or given back.
 
 While it holds, every run goes by the ini that is tried; the good copy stays what it was. It outlives a reboot, as the
-ini on the disk does that somebody edited: the first run after it puts the former ini back. All here is done under the
-lock of a run.
+ini on the disk does that somebody edited: the first run after it puts the former ini back. But for `confirm` all here
+is done under the lock of a run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from vzhooks.errors import HostError, InputError, VzhooksError
-from vzhooks.node import files, ini, log, notes
+from vzhooks.node import files, host, ini, log, notes
 from vzhooks.node.host import Paths
 from vzhooks.policy import trial
 from vzhooks.policy.trial import Trial
@@ -142,8 +142,13 @@ def end(paths: Paths, held: Trial, report: Report, restored: bool) -> str:
 def confirm(paths: Paths) -> list[str]:
     """Keep what is on trial; return what there is to say.
 
-    Raises InputError where nothing is, HostError where it cannot be written down: all is as it was then.
+    Raises LockBusy, InputError where nothing is, HostError where it cannot be written down: all is as it was then.
     """
+    with host.lock(paths.lock, 10.0):
+        return _confirm(paths)
+
+
+def _confirm(paths: Paths) -> list[str]:
     held = pending(paths)
     if held is None:
         raise InputError("nothing is on trial; `vzhooks resync --confirm SECONDS` begins a trial")
