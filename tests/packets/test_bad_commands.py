@@ -75,7 +75,7 @@ USAGE = [
     ["set", "102", "103", "--uplink", "eth3"], ["route"], ["route", "102"], ["route", "102", "nowhere"],
     ["route", "102", "10.0.0.0/8"], ["route", "102", "10.0.0.1", "x"], ["harden", "now"],
     ["harden", "--check", "--undo"], ["doctor", "102"], ["install", "x"], ["install", "--destdir"],
-    ["uninstall", "x"], ["hook"], ["hook", "start"], ["hook", "mount", "102"],
+    ["check", "a", "b"], ["uninstall", "x"], ["hook"], ["hook", "start"], ["hook", "mount", "102"],
 ]
 
 
@@ -102,7 +102,8 @@ def test_an_uplink_that_is_none(busy, ini, uplink, parts, save):
         said(busy, ["set", "102", "--uplink", uplink, *save], 1, *parts)
 
 
-@pytest.mark.parametrize("argv", [*EVERY, ["doctor"], ["install"], ["uninstall"], ["hook", "boot"]], ids=" ".join)
+@pytest.mark.parametrize("argv", [*EVERY, ["doctor"], ["confirm"], ["migrate"], ["report"], ["install"], ["uninstall"],
+                                  ["hook", "boot"]], ids=" ".join)
 def test_without_root(busy, argv):
     for path in ("/var/lib/vzhooks", "/run/vzhooks"):
         busy.node.hn.path(path).chmod(0o700)

@@ -142,8 +142,11 @@ NOTES = [
     (lambda path: uplink_notes.load_health(path, 10.0), {"at": 9.5, "uplinks": {
         "isp1": {"state": "down", "since": 5.5, "why": "eth3 is down", "streak": -3, "linked": False}}}),
     (uplink_notes.load_standing, {"isp1": {"by": "isp2", "works": True, "since": 5.5, "switches": 1}}),
-    (uplink_notes.load_counts, {"heals": {"rule": 3}, "hooks": [1] * 12, "hook_s": 0.25})]
-IDS = ["ves", "tables", "harden", "health", "standing", "counts"]
+    (uplink_notes.load_counts, {"heals": {"rule": 3}, "hooks": [1] * 12, "hook_s": 0.25}),
+    (notes.load_trial, {"token": "a1", "until": 77.5, "boot": "b2", "tried": INI, "file": "", "before": None,
+                        "uplinks": {"101": ["isp1", "isp2"]}, "returned": False,
+                        "hardening": {"mode": "", "former": {}}})]
+IDS = ["ves", "tables", "harden", "health", "standing", "counts", "trial"]
 
 
 @pytest.mark.parametrize("load, note", NOTES, ids=IDS)

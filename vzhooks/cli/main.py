@@ -10,12 +10,13 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
+from vzhooks.cli import changed, kit, trying
+from vzhooks.cli.saying import lines_of as _lines
+from vzhooks.cli.saying import tell as _tell
 from vzhooks.errors import DONE, DRIFT, FAILED, UsageError, VzhooksError, printable
-from vzhooks.kernel.apply import Failure, Watch
-from vzhooks.model import Problem
+from vzhooks.kernel.apply import Watch
 from vzhooks.neighbours import follow
 from vzhooks.node import host, interrupt, log
 from vzhooks.node.host import Paths
@@ -28,7 +29,7 @@ from vzhooks.run.request import Report
 from vzhooks.usage.commands import parser
 from vzhooks.words import counted
 
-LOGGED = ("resync", "set", "harden", "install", "uninstall")
+LOGGED = ("resync", "set", "harden", "confirm", "migrate", "install", "uninstall")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -48,7 +49,8 @@ def _run(args: argparse.Namespace) -> int:
     try:
         # Whoever uninstalls it meanwhile does not want it back.
         args.installed = args.command in LOGGED and host.is_installed(Paths())
-        status: int = globals()[f"cmd_{args.command}"](args, event)
+        verb = globals().get(f"cmd_{args.command}") or getattr(kit, f"cmd_{args.command}")
+        status: int = verb(args, event)
         if sys.stdout:
             sys.stdout.flush()
         return status
@@ -68,15 +70,16 @@ def _run(args: argparse.Namespace) -> int:
 
 def cmd_resync(args: argparse.Namespace, event: Event) -> int:
     """Make found equal wanted; print the changes."""
-    report = _reconcile(args, event, args.ctids, args.dry_run, careful=True, force=args.force)
+    report = _reconcile(args, event, args.ctids, args.dry_run, careful=True, force=args.force,
+                        trying=trying.asked(args, args.dry_run))
     if report.refused:
-        _print_ops(args, report)
+        changed.show(args, report, args.dry_run)
         _tell(args, [*report.refused.splitlines(), "nothing was changed; mend that, or give --force"])
         return FAILED
     moves = [*map(str, report.changed), *map(str, report.moves)]
     _tell(args, [p for p in _lines(report.problems) if not any(p.endswith(m.partition(": ")[2]) for m in moves)])
     _tell(args, [*moves, *report.remarks, *map(str, doubts(report.settings, report.facts.nics))])
-    _print_ops(args, report)
+    changed.show(args, report, args.dry_run)
     _tell(args, (), report.failures)
     done = "would be made" if args.dry_run else f"made in {event.ms} ms" if report.ops else "made"
     _tell(args, [f"{counted(len(report.ops), 'change')} {done}"])
@@ -84,13 +87,6 @@ def cmd_resync(args: argparse.Namespace, event: Event) -> int:
         return DRIFT if report.ops else DONE
     cut_off = any(w.state == "blocked" and w.why != BLOCK for w in report.ways)
     return FAILED if report.failures or cut_off or any(p.refuses for p in report.problems) else DONE
-
-
-def _print_ops(args: argparse.Namespace, report: Report) -> None:
-    """Print the changes, but for those that --verbose has said already."""
-    if args.dry_run or report.refused or not args.verbose:
-        for op in report.ops:
-            print(shell(op))
 
 
 def cmd_set(args: argparse.Namespace, event: Event) -> int:
@@ -105,6 +101,8 @@ def cmd_set(args: argparse.Namespace, event: Event) -> int:
     mine = [r for r in done.report.remarks if not r.startswith("VE ") or r.startswith(f"VE {done.ctid}: ")]
     _tell(args, [*_lines(done.problems), *filter(None, [events.hardened(done.report)]), *mine], done.report.failures)
     _tell(args, [done.told(args.uplink, event.ms)])
+    if args.diff:
+        changed.show(args, done.report, False)
     if args.forget_flows and done.runs:
         from vzhooks.kernel import conntrack
         addresses = [a for w in done.report.ways if w.ve.ctid == done.ctid for a in w.ve.addresses]
@@ -153,10 +151,10 @@ def cmd_route(args: argparse.Namespace, event: Event) -> int:
 def cmd_harden(args: argparse.Namespace, event: Event) -> int:
     """Harden the HN's own ARP, give it back, or tell whether it is soft."""
     from vzhooks.model import Sysctl
-    report = _reconcile(args, event, [], args.check, harden="off" if args.undo else "on", force=args.force)
+    report = _reconcile(args, event, [], args.check, harden="off" if args.undo else "on", force=args.force,
+                        trying=trying.asked(args, args.check))
     soft = [op for op in report.ops if isinstance(op.item, Sysctl)]
-    for op in soft if args.check or not args.verbose else ():
-        print(shell(op))
+    changed.show(args, report, args.check, sysctls=True)
     _tell(args, [*_lines(p for p in report.problems if not p.ctid), *report.remarks], report.failures)
     if args.check and soft:
         return DRIFT
@@ -182,8 +180,9 @@ def _reconcile(args: argparse.Namespace, event: Event, given: list[str], dry_run
     from vzhooks.run.request import Request
     ctids = assign.find_all(Paths(), given)
     event.ctid = ",".join(ctids)
-    request = Request(ctids=frozenset(ctids) or None, dry_run=dry_run, watch=_watch(args), installed=args.installed,
-                      **more)
+    watch, asked = _watch(args), more["trying"]
+    watch = trying.Keeping(watch, asked.token) if asked and not dry_run else watch
+    request = Request(ctids=frozenset(ctids) or None, dry_run=dry_run, watch=watch, installed=args.installed, **more)
     report = reconcile.run(Paths(), request)
     if not dry_run and not report.refused:
         event.done(report)
@@ -199,18 +198,8 @@ def _watch(args: argparse.Namespace) -> Watch:
     return terminal.Counter(args.command) if terminal.is_terminal(sys.stderr) else terminal.Quiet()
 
 
-def _tell(args: argparse.Namespace, lines: Iterable[str], failures: Iterable[Failure] = ()) -> None:
-    for text in [*lines, *(f.text for f in failures if not args.verbose)]:
-        with suppress(OSError, ValueError):  # nobody may be there to read it
-            print(f"vzhooks {args.command}: {printable(text)}", file=sys.stderr)
-
-
 def _is_look(args: argparse.Namespace) -> bool:
     return bool(getattr(args, "dry_run", False) or getattr(args, "check", False))
-
-
-def _lines(problems: Iterable[Problem]) -> list[str]:
-    return [f"VE {p.ctid}: {p.text}" if p.ctid else p.text for p in problems]
 
 
 def cmd_install(args: argparse.Namespace, event: Event) -> int:

@@ -23,12 +23,22 @@ _COMMENT = re.compile(r"(?:^|(?<=\s))[;#]")
 
 @dataclass(frozen=True)
 class Fault:
-    """Hold one error of an ini: its place, and the one line that tells it, place and all."""
+    """Hold one error of an ini: its place, and the one line that tells it, place and all.
+
+    value: what stands there, "" for nothing; reason: the line without its place.
+    """
 
     line: int
     section: str
     key: str
     text: str
+    value: str = ""
+    reason: str = ""
+
+    @property
+    def allowed(self) -> str:
+        """Return what may stand there instead, in words; "" where nothing of the kind is known."""
+        return self.reason.rpartition("allowed: ")[2] if "allowed: " in self.reason else ""
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,8 @@ def fault(where: str, line: int, reason: str, section: str = "", key: str = "", 
     """Return an error as `where:line: [section] key = value: reason`, as far as there are these."""
     place = f"[{section}] {key}".strip() if section else key
     place += f" = {value}" if value is not None else ""
-    return Fault(line, section, key, printable(": ".join(filter(None, (f"{where}:{line}", place, reason)))))
+    text = printable(": ".join(filter(None, (f"{where}:{line}", place, reason))))
+    return Fault(line, section, key, text, value or "", reason)
 
 
 def read(text: str, where: str) -> tuple[list[Section], list[Fault]]:

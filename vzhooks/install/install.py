@@ -47,7 +47,8 @@ def install(paths: Paths, python: str, wrapper: bool = False, dry: bool = False)
     if not os.path.isabs(python) or not python.isprintable():
         raise UsageError(f"{python!r} cannot be the interpreter; give its absolute path by --python")
     if not paths.root:
-        reconcile.require_support()
+        from vzhooks.kernel import asking  # imports pyroute2, which no package build needs
+        asking.require_support()
         _require_trust(python)
     lines: list[str] = []
     try:

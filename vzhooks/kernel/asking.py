@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from vzhooks.kernel import nft
 from vzhooks.kernel.messages import FAMILIES, RTN_UNICAST, table_of
 from vzhooks.kernel.netlink import Kernel, Refused
-from vzhooks.model import Lookup, Nic, Rule, family_of
+from vzhooks.model import Lookup, Nic, Route, Rule, family_of
 from vzhooks.policy import walk
 from vzhooks.policy.compare import Flow
 from vzhooks.policy.facts import Facts
@@ -21,6 +22,19 @@ NUD_ANSWERS = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # REACHABLE, STALE, DELAY, PROBE
 NUD_SILENT = 0x01 | 0x20  # INCOMPLETE, FAILED
 
 
+def require_support() -> None:
+    """Raise HostError or KernelError, one line, where this kernel or its tools cannot do what we need."""
+    with Kernel() as kernel:
+        kernel.rules()
+    nft.check()
+
+
+def look() -> Facts:
+    """Return what the kernel says of devices and main, the devices without their roles; needs no right."""
+    with Kernel() as kernel:
+        return kernel.facts()
+
+
 def answers(questions: Iterable[tuple[str, str]], places: Iterable[tuple[str, str]],
             facts: Facts) -> tuple[dict[tuple[str, str], Lookup], dict[tuple[str, str], bool]]:
     """Return where the kernel sends a packet of each (source, destination), and which (gateway, device) answer."""
@@ -28,6 +42,13 @@ def answers(questions: Iterable[tuple[str, str]], places: Iterable[tuple[str, st
         kernel.know(facts.nics.values())
         return ({(src, dst): lookup(kernel, src, dst, facts) for src, dst in questions},
                 reachable(kernel, places, facts.nics))
+
+
+def tables(numbers: Iterable[int], facts: Facts) -> dict[int, tuple[Route, ...]]:
+    """Return all routes of these tables, by number."""
+    with Kernel() as kernel:
+        kernel.know(facts.nics.values())
+        return {number: kernel.table(number) for number in numbers}
 
 
 def compare(kernel: Kernel, flows: Iterable[Flow], nics: Mapping[str, Nic]) -> dict[Flow, Lookup]:

@@ -47,19 +47,24 @@ def _reinstall() -> str:
 
 def explained(error: Exception) -> str:
     """Return one line on an error that nobody foresaw: what, where, and whether another pyroute2 than ours is there."""
-    from importlib import metadata  # which only this way needs
     last = error.__traceback__
     while last and last.tb_next:
         last = last.tb_next
     place = f" at {os.path.basename(last.tb_frame.f_code.co_filename)}:{last.tb_lineno}" if last else ""
     what = " ".join(f"internal error: {type(error).__name__}: {error}{place}".split())
-    try:
-        version = metadata.version("pyroute2")
-    except metadata.PackageNotFoundError:
-        version = "none"
+    version = installed()
     if re.match(r"0\.9\.([7-9]|\d\d)", version):
         return f"{what}; run `vzhooks resync` and report this line"
     return f"{what}; pyroute2 {version} is installed, and {NEEDED} is needed: {_reinstall()}"
+
+
+def installed() -> str:
+    """Return the version of pyroute2 that there is, or none."""
+    from importlib import metadata  # which hardly anything needs
+    try:
+        return metadata.version("pyroute2")
+    except metadata.PackageNotFoundError:
+        return "none"
 
 
 def _iproute() -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 
 from vzhooks.errors import SUPPORTED, KernelError
 from vzhooks.model import PROTOCOL, Nic, Route, Rule, family_of
+from vzhooks.policy.foreign import Other
 
 FAMILIES = {4: 2, 6: 10}
 """AF_INET and AF_INET6 by our own names for them."""
@@ -73,6 +74,12 @@ def rule_request(rule: Rule) -> dict[str, object]:
     if rule.suppress is not None:
         request["suppress_prefixlen"] = rule.suppress
     return request
+
+
+def other_request(rule: Other) -> dict[str, object]:
+    """Return the keywords of IPRoute.rule that name a rule of somebody else, one without any other selector."""
+    return {"family": FAMILIES[rule.family], "priority": rule.priority, "protocol": rule.protocol, "table": rule.table,
+            "src": rule.src}
 
 
 def routes_of(m: Any, family: int, names: Mapping[int, str]) -> Iterator[Route]:

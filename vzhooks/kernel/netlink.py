@@ -19,6 +19,7 @@ from vzhooks.kernel.messages import (
     FAMILIES,
     name_of,
     nics_of,
+    other_request,
     protocol_of,
     route_request,
     routes_of,
@@ -147,6 +148,19 @@ class Kernel:
                     dst = f"{m.get('RTA_DST')}/{m['dst_len']}" if m["dst_len"] else "default"
                     return f"table {table} holds another's route to {dst}; choose a free table"
         return ""
+
+    def table(self, number: int) -> tuple[Route, ...]:
+        """Return all routes of a table, whoever made them."""
+        return tuple(r for f, af in self._families.items() for m in self._dump_routes(af, table=number)
+                     for r in routes_of(m, f, self.names))
+
+    def drop(self, rule: Other) -> None:
+        """Delete this very rule of somebody else; one that is gone counts as done. Raises KernelError."""
+        try:
+            self._ip.rule("del", **other_request(rule))
+        except (NetlinkError, OSError) as error:
+            if errno_of(error) != errno.ENOENT:
+                raise KernelError(os.strerror(errno_of(error))) from None
 
     def ask(self, what: str, **fields: Any) -> Any:
         """Return the kernel's answer about one route or neighbour; raises Refused with its errno."""

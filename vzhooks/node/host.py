@@ -48,6 +48,8 @@ class Paths:
 _PATHS = {
     "ini": "/etc/vz/vzhooks.ini",
     "good_ini": "/var/lib/vzhooks/vzhooks.ini.good",
+    "tried_ini": "/etc/vz/vzhooks.ini.tried",
+    "trial": "/var/lib/vzhooks/trial.json",
     "tables": "/var/lib/vzhooks/tables.json",
     "harden": "/var/lib/vzhooks/harden.json",
     "networks": "/var/lib/vzhooks/networks.json",
@@ -215,14 +217,16 @@ def read_configs(paths: Paths) -> dict[str, Reading]:
 
 def is_installed(paths: Paths) -> bool:
     """Tell whether a hook script of ours stands where vzctl looks."""
-    for name in HOOKS:
-        try:
-            with open(os.path.join(paths.conf_dir, name), "rb") as file:
-                if file.read(len(HOOK_HEAD)) == HOOK_HEAD:
-                    return True
-        except OSError:
-            continue
-    return False
+    return any(is_hook(os.path.join(paths.conf_dir, name)) for name in HOOKS)
+
+
+def is_hook(path: str) -> bool:
+    """Tell whether a file is a hook script of ours."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(HOOK_HEAD)) == HOOK_HEAD
+    except OSError:
+        return False
 
 
 def listing(folder: str, must: bool = False) -> list[str]:

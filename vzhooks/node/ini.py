@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 import time
 from contextlib import suppress
@@ -13,7 +12,7 @@ from dataclasses import replace
 from vzhooks.config import settings
 from vzhooks.config.settings import Settings
 from vzhooks.errors import HostError, SettingsError
-from vzhooks.node import files
+from vzhooks.node import files, given
 from vzhooks.node.host import Paths
 
 AWAY_S = 1.0
@@ -24,16 +23,36 @@ def load(paths: Paths, keep: bool = True) -> Settings:
 
     Raises SettingsError where the ini cannot be used or trusted.
     """
-    text = _text(paths)
-    if text is None:
+    found = text(paths)
+    if found is None:
         if keep:
             _forget(paths.good_ini)
         return Settings()
-    found = settings.parse(text, paths.ini)
-    if keep and not found.broken and _copy(paths) != text:
+    used = settings.parse(found, paths.ini)
+    if keep and not used.broken and copy(paths) != found:
         with suppress(HostError):  # a full disk must not stop a run that has all it needs
-            files.replace(paths.good_ini, text, 0o600)
-    return found
+            files.replace(paths.good_ini, found, 0o600)
+    return used
+
+
+def keep(paths: Paths, tried: str) -> None:
+    """Keep a text that is the ini now as the good copy, where it has no error; "" is that of no ini."""
+    if not tried and not os.path.lexists(paths.ini):
+        _forget(paths.good_ini)
+    elif not settings.parse(tried, paths.ini).broken:
+        files.replace(paths.good_ini, tried, 0o600)
+
+
+def write(paths: Paths, new: str) -> None:
+    """Put a text in the ini's place: through its link, with the mode and owner that it had; raises HostError."""
+    path = os.path.realpath(paths.ini)
+    try:
+        found = os.stat(path)
+    except OSError:
+        return files.replace(path, new, 0o644)
+    files.replace(path, new, stat.S_IMODE(found.st_mode))
+    with suppress(OSError):
+        os.chown(path, found.st_uid, found.st_gid)
 
 
 def load_for_hook(paths: Paths, keep: bool = True) -> tuple[Settings, list[str]]:
@@ -66,54 +85,47 @@ def _mended(found: Settings, good: Settings) -> tuple[Settings, list[str]]:
 def _await(paths: Paths) -> None:
     """Give an ini that was there before a moment to come back: editors rename it away and write it anew."""
     until = time.monotonic() + AWAY_S
-    while not os.path.lexists(paths.ini) and _copy(paths) is not None and time.monotonic() < until:
+    while not os.path.lexists(paths.ini) and copy(paths) is not None and time.monotonic() < until:
         time.sleep(0.05)
 
 
-def _text(paths: Paths) -> str | None:
-    if not os.path.lexists(paths.ini) and _copy(paths) is None:
+def text(paths: Paths) -> str | None:
+    """Return the text of the ini, None where there is none; raises SettingsError where it cannot be read or trusted."""
+    if not os.path.lexists(paths.ini) and copy(paths) is None:
         return None
     try:
-        _check_writers(os.path.dirname(paths.ini))
-        _check_writers(paths.ini)
-        with open(paths.ini, "rb") as file:
-            text = file.read().decode("utf-8")
+        check_writers(paths)
+        found = given.text(given.content(paths.ini), paths.ini)
     except FileNotFoundError:
         if os.path.islink(paths.ini):
             raise SettingsError(f"{paths.ini}: the link leads nowhere; mend it or remove it") from None
         return None
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{paths.ini}:{_place(error)} is not UTF-8; write that line anew") from None
     except OSError as error:
         raise SettingsError(f"{paths.ini}: cannot be read ({error.strerror}); vzhooks must run as root") from None
-    if not text.strip("\ufeff \t\r\n") and _copy(paths):
+    if not found.strip("\ufeff \t\r\n") and copy(paths):
         raise SettingsError(f"{paths.ini}: empty, though it was not before; write it anew, or remove the file")
-    return text
+    return found
 
 
-def _place(error: UnicodeDecodeError) -> str:
-    """Return line, byte in the line and value of what is no text."""
-    before = re.split(rb"\r\n|\r|\n", error.object[:error.start])
-    return f"{len(before)}: byte {len(before[-1]) + 1} (0x{error.object[error.start]:02x})"
-
-
-def _check_writers(path: str) -> None:
-    """Refuse what others than root can write: they could send a customer's traffic anywhere."""
-    found = os.stat(path)
-    if found.st_uid != 0 or stat.S_IMODE(found.st_mode) & 0o022:
-        raise SettingsError(f"{path}: others than root can write it; chown root and chmod go-w it")
+def check_writers(paths: Paths) -> None:
+    """Raise SettingsError where others than root can write the ini: they could send a customer's traffic anywhere."""
+    for path in (os.path.dirname(paths.ini), paths.ini):
+        found = os.stat(path)
+        if found.st_uid != 0 or stat.S_IMODE(found.st_mode) & 0o022:
+            raise SettingsError(f"{path}: others than root can write it; chown root and chmod go-w it")
 
 
 def _good(paths: Paths) -> Settings | None:
     """Return what the good copy says; none where there is none, or one that is good no more."""
-    text = _copy(paths)
+    kept = copy(paths)
     try:
-        return None if text is None else settings.parse(text, paths.good_ini)
+        return None if kept is None else settings.parse(kept, paths.good_ini)
     except SettingsError:
         return None
 
 
-def _copy(paths: Paths) -> str | None:
+def copy(paths: Paths) -> str | None:
+    """Return the last good copy's text, None without one."""
     try:
         with open(paths.good_ini, encoding="utf-8") as file:
             return file.read()

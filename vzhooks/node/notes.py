@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from ipaddress import ip_network
 from typing import Any, Callable
 
@@ -20,10 +20,12 @@ from vzhooks.config.keys import DEVICE
 from vzhooks.config.names import listed
 from vzhooks.errors import HostError
 from vzhooks.model import canonical
-from vzhooks.node.files import replace
+from vzhooks.node import files
+from vzhooks.node.given import MAX_BYTES
 from vzhooks.policy.harden import FORCED, OFF, ON, VALUES, Hardening
 from vzhooks.policy.records import RUNNING, STARTING, STOPPING, Expected, Record, Records
 from vzhooks.policy.tables import is_key, is_number
+from vzhooks.policy.trial import Trial
 
 
 def load_ves(path: str) -> dict[str, Record]:
@@ -113,12 +115,14 @@ def save_networks(path: str, networks: Mapping[str, tuple[str, ...]]) -> None:
 
 def load_hardening(path: str) -> Hardening:
     """Return what was decided about hardening; raises HostError as `load_ves`."""
-    def check(data: dict) -> Hardening:
-        found = Hardening(**data)
-        if found.mode not in ("", ON, FORCED, OFF):
-            raise ValueError(found.mode)
-        return Hardening(found.mode, {_sysctl(key): str(_small(value)) for key, value in found.former.items()})
-    return checked(path, check, "harden")
+    return checked(path, _hardening, "harden")
+
+
+def _hardening(data: dict) -> Hardening:
+    found = Hardening(**data)
+    if found.mode not in ("", ON, FORCED, OFF):
+        raise ValueError(found.mode)
+    return Hardening(found.mode, {_sysctl(key): str(_small(value)) for key, value in found.former.items()})
 
 
 def _sysctl(key: str) -> str:
@@ -156,6 +160,31 @@ def save_let(path: str, packets: frozenset[str]) -> None:
     save(path, {"lost": sorted(packets)})
 
 
+def load_trial(path: str) -> Trial | None:
+    """Return what is on trial, None for nothing; raises HostError as `load_ves`."""
+    def check(data: dict) -> Trial | None:
+        return _trial(**data) if data else None
+    return checked(path, check, "resync")
+
+
+def _trial(token: str, until: float, boot: str, tried: str | None, file: str, before: str | None,
+           uplinks: dict[str, list[str]], hardening: dict, returned: bool) -> Trial:
+    _check_texts([], token, boot, file)
+    if not all(text is None or (isinstance(text, str) and len(text) <= MAX_BYTES) for text in (tried, before)):
+        raise TypeError(tried)
+    for pair in uplinks.values():
+        _check_texts(pair)
+    moved = {_ctid(ctid): (before, after) for ctid, (before, after) in uplinks.items()}
+    return Trial(token, seconds(until), boot, tried, file, before, moved, _hardening(hardening), returned is True)
+
+
+def save_trial(path: str, trial: Trial) -> None:
+    """Replace the note of what is on trial."""
+    hardening = {"mode": trial.hardening.mode, "former": dict(trial.hardening.former)}
+    save(path, {**asdict(replace(trial, uplinks={}, hardening=Hardening())), "uplinks": dict(trial.uplinks),
+                 "hardening": hardening})
+
+
 def checked(path: str, check: Callable[[dict], Any], command: str) -> Any:
     """Return what a note holds; raises HostError where it is not as we write it."""
     try:
@@ -186,4 +215,4 @@ def _short(error: Exception) -> str:
 
 def save(path: str, data: dict) -> None:
     """Replace a note of ours."""
-    replace(path, json.dumps(data, indent=1) + "\n", 0o600)
+    files.replace(path, json.dumps(data, indent=1) + "\n", 0o600)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from vzhooks.model import Element, Item, Proxy, Route, Rule, Skeleton, Sysctl, length_of
 from vzhooks.policy import priorities
 from vzhooks.policy.guard import VE_SETS, is_map
-from vzhooks.policy.priorities import ENTER, FROM_DEVICE, FROM_VE, JOIN, NOWHERE, OVER, PASS, TO_VE
+from vzhooks.policy.priorities import ENTER, FROM_DEVICE, FROM_VE, JOIN, NOWHERE, OVER, PASS, TO_VE, UNASSIGNED
 
 ADD, REPLACE, DELETE = "add", "replace", "delete"
 # What lets all others pass by stands before what stops, and a VE enters when its way is complete.
@@ -57,6 +57,17 @@ def address_of(item: Item) -> str:
     if isinstance(item, Element) and item.set in VE_SETS:
         return item.value[0]
     return ""
+
+
+def shape(items: Iterable[Item]) -> frozenset[object]:
+    """Return which of what concerns all VEs is there: the guard, the rule to pass by, and that of `reserved`."""
+    found: set[object] = set()
+    for item in items:
+        if isinstance(item, Skeleton):
+            found.add(item)
+        elif isinstance(item, Rule) and (item.priority == PASS or (item.priority == UNASSIGNED and item.iif)):
+            found.add((item.family, item.priority))
+    return frozenset(found)
 
 
 def diff(wanted: Set[Item], found: Set[Item], scope: Scope = ALL) -> tuple[Op, ...]:

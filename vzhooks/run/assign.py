@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vzhooks.config.confedit import with_uplink
 from vzhooks.config.names import listed
@@ -15,7 +15,7 @@ from vzhooks.config.vzconf import VeConfig, shown
 from vzhooks.errors import HostError, InputError, UsageError
 from vzhooks.kernel.apply import Watch
 from vzhooks.model import Problem
-from vzhooks.node import host, vzlock
+from vzhooks.node import host, notes, vzlock
 from vzhooks.node.files import content
 from vzhooks.node.host import Paths
 from vzhooks.policy import uplinks
@@ -139,19 +139,27 @@ def assign(paths: Paths, given: str, name: str, save: bool, watch: Watch | None 
     config, runs, former = _look(paths, given, name)
     ctid, watch = config.ctid, watch or Watch()
     report = Report()
-    with _saved(paths, config, name, watch) if save else nullcontext():
+    with saved(paths, config, name, watch) if save else nullcontext():
         if runs:
             report = reconcile.run(paths, Request(ctids=frozenset({ctid}), assign={ctid: name}, watch=watch,
                                                   force=force, installed=installed))
             if report.refused:
                 raise HostError(f"VE {ctid}: {report.refused}, so nothing was changed; mend that, or give --force")
     if runs and save:
-        reconcile.forget_override(paths, ctid)
+        forget_override(paths, ctid)
     return Assigned(ctid, runs, save, report, former)
 
 
+def forget_override(paths: Paths, ctid: str) -> None:
+    """Note that a VE's config says now what `set` gave it, so that later edits of the config count."""
+    with host.lock(paths.lock, 10.0):
+        known = notes.load_ves(paths.ves)
+        if ctid in known and known[ctid].override is not None:
+            notes.save_ves(paths.ves, {**known, ctid: replace(known[ctid], override=None, base="")})
+
+
 @contextmanager
-def _saved(paths: Paths, config: VeConfig, name: str, watch: Watch) -> Iterator[None]:
+def saved(paths: Paths, config: VeConfig, name: str, watch: Watch) -> Iterator[None]:
     """Change the UPLINK line of a VE's config as safely as vzctl does, once the body has done its work.
 
     Through its symbolic link, under vzctl's locks, by a new file under the old name with the old mode and

@@ -3,29 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from vzhooks.model import Item, Lookup, Rule, Skeleton
+from vzhooks.model import Lookup
 from vzhooks.node import notes
 from vzhooks.node.host import Paths
 from vzhooks.policy import compare
 from vzhooks.policy.compare import Flow
-from vzhooks.policy.priorities import PASS, UNASSIGNED
 from vzhooks.run.request import Report
 
 WAY_OUT = "start it without UPLINK and give it by `vzhooks set CTID --uplink NAME --save --force` where that is meant"
-
-
-def shape(items: Iterable[Item]) -> frozenset[object]:
-    """Return which of what concerns all VEs is there: the guard, the rule to pass by, and that of `reserved`."""
-    found: set[object] = set()
-    for item in items:
-        if isinstance(item, Skeleton):
-            found.add(item)
-        elif isinstance(item, Rule) and (item.priority == PASS or (item.priority == UNASSIGNED and item.iif)):
-            found.add((item.family, item.priority))
-    return frozenset(found)
 
 
 def look(kernel: Any, report: Report) -> dict[Flow, Lookup]:

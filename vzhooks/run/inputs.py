@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Callable, TypeVar
 
-from vzhooks.config.settings import Settings
+from vzhooks.config.settings import Settings, parse
 from vzhooks.config.vzconf import VeConfig, of_ve
 from vzhooks.errors import HostError, InputError, SettingsError
 from vzhooks.model import Problem
@@ -17,6 +17,7 @@ from vzhooks.node.host import Paths
 from vzhooks.policy.evidence import Reading
 from vzhooks.policy.health import Health, Standing
 from vzhooks.policy.records import Records
+from vzhooks.run import trial
 from vzhooks.run.request import COMMAND, HOOK, LEAVE, Request
 
 _Note = TypeVar("_Note")
@@ -27,7 +28,8 @@ class Inputs:
     """Hold what a run's files say, each read once: the settings and what is to be said of the ini, our notes, configs.
 
     vz_conf: what all VEs have that do not say otherwise, by key; health: of uplinks, by what the daemon last found;
-    standing: who stood in for whom.
+    standing: who stood in for whom; tried: the text of the ini of a run that puts it on trial, None where there is
+    none.
     """
 
     settings: Settings
@@ -37,6 +39,7 @@ class Inputs:
     vz_conf: Mapping[str, str]
     health: Mapping[str, Health] = field(default_factory=dict)
     standing: Mapping[str, Standing] = field(default_factory=dict)
+    tried: str | None = None
 
 
 def read(paths: Paths, request: Request, now: float) -> Inputs:
@@ -44,12 +47,13 @@ def read(paths: Paths, request: Request, now: float) -> Inputs:
 
     now: seconds since boot.
     """
-    used, warnings = (request.settings, ()) if request.settings else settings(paths, request)
+    used, warnings, tried = _used(paths, request)
     known = notes.load_ves(paths.ves)
     health, more = _or_nothing(lambda: uplink_notes.load_health(paths.health, now))
     standing, still_more = _or_nothing(lambda: uplink_notes.load_standing(paths.standing))
     found = {c: _held(c) if c in request.held else r for c, r in configs(paths, request).items()}
-    return Inputs(used, (*warnings, *more, *still_more), known, found, evidence.vz_conf(paths), health, standing)
+    return Inputs(used, (*warnings, *more, *still_more), known, found, evidence.vz_conf(paths), health, standing,
+                  tried)
 
 
 def _or_nothing(load: Callable[[], dict[str, _Note]]) -> tuple[dict[str, _Note], tuple[str, ...]]:
@@ -64,8 +68,21 @@ def _held(ctid: str) -> Problem:
     return Problem(ctid, f"its config would take its way, so it goes on as before; `vzhooks resync {ctid} --force`")
 
 
+def _used(paths: Paths, request: Request) -> tuple[Settings, tuple[str, ...], str | None]:
+    """Return the settings to go by, what is to be said of the ini, and its text where a trial decides about it."""
+    held = trial.text(paths, request)
+    if held:
+        return parse(*held), (), held[0]
+    if request.trying and not request.harden:  # not kept yet
+        text = ini.text(paths)
+        return parse(text or "", paths.ini), (), text
+    if request.settings:
+        return request.settings, (), None
+    return (*settings(paths, request), None)
+
+
 def settings(paths: Paths, request: Request) -> tuple[Settings, tuple[str, ...]]:
-    """Return the settings to go by, and what is to be said of the ini; raises SettingsError without any."""
+    """Return the settings of the ini, and what is to be said of it; raises SettingsError without any."""
     # Whoever hardens the node does not mean to apply what was typed wrong in the ini meanwhile.
     if request.door == COMMAND and not request.harden:
         return ini.load(paths, keep=not request.dry_run), ()

@@ -9,7 +9,6 @@ change, so that a crash at any step leaves nothing in the kernel that no note ex
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -17,32 +16,32 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from vzhooks.config.vzconf import VeConfig
-from vzhooks.errors import HostError, KernelError
-from vzhooks.kernel import nft, sysctl
+from vzhooks.errors import HostError, VzhooksError
+from vzhooks.kernel import sysctl
 from vzhooks.kernel.apply import apply
 from vzhooks.model import Item, Problem, Proxy, Sysctl
 from vzhooks.node import evidence, host, notes
 from vzhooks.node.host import Paths
-from vzhooks.policy import census, compare, consequences, harden, health, plan, sources, tables, uplinks, wanting
+from vzhooks.policy import census, compare, consequences, harden, health, plan, tables, uplinks, wanting
 from vzhooks.policy.consequences import Move
 from vzhooks.policy.evidence import Evidence, may_have_uplink
-from vzhooks.policy.facts import Facts, in_this_node, known_of, settle, without_ipv6
+from vzhooks.policy.facts import Facts, in_this_node, known_of, settle
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.harden import Outcome
 from vzhooks.policy.plan import Scope
-from vzhooks.policy.priorities import BAND
 from vzhooks.policy.records import Record, Records
+from vzhooks.policy.trial import Trial
 from vzhooks.policy.wanting import Wanted
-from vzhooks.run import first, inputs, keep
+from vzhooks.run import first, inputs, keep, obstacles, trial
 from vzhooks.run.inputs import Inputs
-from vzhooks.run.request import COMMAND, HOOK, Report, Request
+from vzhooks.run.request import HOOK, Report, Request
 
 if TYPE_CHECKING:
     from vzhooks.kernel.netlink import Kernel
 
 
 def run(paths: Paths, request: Request, kernel: Kernel | None = None) -> Report:
-    """Make found equal wanted for what the request names, and report.
+    """Make found equal wanted for what the request names, and report; before that give back what was on trial too long.
 
     kernel: one that is open already, which stays open. Raises LockBusy, HostError, SettingsError and KernelError where
     nothing could be decided: nothing is then changed.
@@ -51,35 +50,44 @@ def run(paths: Paths, request: Request, kernel: Kernel | None = None) -> Report:
         must = request.door == HOOK or request.installed
         if must and os.path.isdir(paths.conf_dir) and not host.is_installed(paths):
             raise HostError(f"{paths.conf_dir}: vzhooks is not installed any more; `vzhooks install` brings it back")
-        read = inputs.read(paths, request, _now())
-        if _untouched(read, request) and not keep.is_loose(paths):
-            report = _note_only(paths, read, request)
-        else:
-            from vzhooks.kernel.netlink import Kernel  # costs 150 ms, which a VE without uplink need not pay
-            with nullcontext(kernel) if kernel else Kernel() as opened:
-                report = _Run(paths, request, read, opened).report()
-        return replace(report, warnings=read.warnings, configs=read.configs, ini=read.settings)
+        held, back, news = trial.pending(paths), Report(), ""
+        trial.refuse_second(held, request)
+        if held and trial.left(held) <= 0 and not request.dry_run and not request.empty:
+            try:
+                back, news = _give_back(paths, held, kernel)
+            except VzhooksError as error:
+                news = trial.give_up(error)
+        report = _run(paths, request, kernel)
+        return trial.told(paths, request, replace(report, moved=(*back.moved, *report.moved)), news)
 
 
-def forget_override(paths: Paths, ctid: str) -> None:
-    """Note that a VE's config says now what `set` gave it, so that later edits of the config count."""
-    with host.lock(paths.lock, 10.0):
-        known = notes.load_ves(paths.ves)
-        if ctid in known and known[ctid].override is not None:
-            notes.save_ves(paths.ves, {**known, ctid: replace(known[ctid], override=None, base="")})
+def give_back(paths: Paths, wait_s: float = 10.0) -> tuple[Report, str] | None:
+    """Give back what was on trial for too long; return what was done and the line that says so, None for nothing."""
+    with host.lock(paths.lock, wait_s):
+        held = trial.pending(paths)
+        done = _give_back(paths, held) if held and trial.left(held) <= 0 else (Report(), "")
+        return done if done[1] else None
 
 
-def require_support() -> None:
-    """Raise HostError or KernelError, one line, where this kernel or its tools cannot do what we need."""
-    from vzhooks.kernel.netlink import Kernel
-    with Kernel() as kernel:
-        kernel.rules()
-    nft.check()
+def _give_back(paths: Paths, held: Trial, kernel: Kernel | None = None) -> tuple[Report, str]:
+    restored = trial.restore(paths, held)
+    if held.returned:  # all but the ini, which could not be written
+        if restored:
+            trial.forget(paths)
+        return Report(), ""
+    report = _run(paths, trial.request_back(paths, held), kernel)
+    return report, trial.end(paths, held, report, restored)
 
 
-def _now() -> float:
-    """Return the seconds since boot: our notes on VEs live as long, and no clock that is set moves them."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+def _run(paths: Paths, request: Request, kernel: Kernel | None = None) -> Report:
+    read = inputs.read(paths, request, trial.now())
+    if _untouched(read, request):
+        report = _note_only(paths, read, request)
+    else:
+        from vzhooks.kernel.netlink import Kernel  # costs 150 ms, which a VE without uplink need not pay
+        with nullcontext(kernel) if kernel else Kernel() as opened:
+            report = _Run(paths, request, read, opened).report()
+    return replace(report, warnings=read.warnings, configs=read.configs, ini=read.settings)
 
 
 def _untouched(read: Inputs, request: Request) -> bool:
@@ -95,7 +103,7 @@ def _untouched(read: Inputs, request: Request) -> bool:
 
 def _note_only(paths: Paths, read: Inputs, request: Request) -> Report:
     seen = evidence.evidence({}, evidence.veip(paths), evidence.lock_dirs(paths, read.vz_conf))
-    count = census.take(read.configs, seen, read.known, _now(), request.event)
+    count = census.take(read.configs, seen, read.known, trial.now(), request.event)
     _save(paths, read.known, count.records, request)
     return Report(problems=count.problems, settings=read.settings)
 
@@ -118,16 +126,17 @@ class _Run:
     """Hold one run's inputs; every step is one method, in the order of `report`."""
 
     def __init__(self, paths: Paths, request: Request, read: Inputs, kernel: Kernel) -> None:
-        self.paths, self.request, self.read, self.kernel, self.now = paths, request, read, kernel, _now()
+        self.paths, self.request, self.read, self.kernel, self.now = paths, request, read, kernel, trial.now()
         self.settings, self.known, self.configs = read.settings, read.known, read.configs
 
     def report(self) -> Report:
         """Decide and, unless dry or refused, note down and carry out."""
         decided = self._decide()
-        report = replace(decided.report, refused=self._refusal(decided.report))
+        report = replace(decided.report, refused=obstacles.refusal(self.request, decided.report))
         if self.request.dry_run or report.refused:
             return report
         self.request.watch.begin(len(report.ops))
+        trial.begin(self.paths, self.request, self.read.tried, report, self._before)
         keep.save_node(self.paths, {**self._recorded, **report.tables}, self._before, decided.hard, self.request.empty)
         if not self.request.empty:
             keep.save_networks(self.paths, report.ways, report.settings, report.facts.nics)
@@ -139,7 +148,7 @@ class _Run:
         """Read the kernel, and say what should be and the changes."""
         rules, others = self.kernel.rules()
         facts, seen = self._facts(others)
-        in_the_way = self._in_the_way(others)
+        in_the_way = obstacles.in_the_way(self.request, self.read, others)
         found = rules | self.kernel.routes() | self.kernel.guard()
         count = census.take(self.configs, seen, self.known, self.now, self.request.event, self.request.named is None,
                             self.request.assign, self.request.expect, self.request.devices)
@@ -170,7 +179,9 @@ class _Run:
             return self._take_back(report, refused)
         if self.request.empty:
             self.kernel.disown(handed)
-        return replace(report, failures=failures, remarks=(*report.remarks, *changed),
+        dropped, kept = obstacles.drop(self.kernel, () if failures else self.request.drop)
+        failures += kept
+        return replace(report, failures=failures, dropped=dropped, remarks=(*report.remarks, *changed),
                        hardened=hard.hardening.on and not self._before.on,
                        moved=consequences.moved(report.found, wanted.items, report.ops, report.facts))
 
@@ -184,6 +195,8 @@ class _Run:
         apply(plan.diff(frozenset(kept), now), self.kernel, self.request.watch)
         keep.forget_hardening(self.paths, self._before)
         _save(self.paths, report.records, self.known, self.request)
+        if self.request.trying:
+            trial.forget(self.paths)
         return replace(report, refused=refused, problems=(*report.problems, Problem("", refused, True)))
 
     def _facts(self, others: tuple[Other, ...]) -> tuple[Facts, Evidence]:
@@ -203,25 +216,13 @@ class _Run:
         seen_before = notes.load_networks(self.paths.networks)
         self.settings = replace(in_this_node(self.settings, facts.nics), seen=seen_before)
         known_health = uplinks.healths(self.settings, facts.nics, self.read.health, self.now)
-        return _as_ipv6_is(replace(facts, health=known_health)), replace(seen, routed=frozenset(facts.local))
+        return obstacles.as_ipv6_is(replace(facts, health=known_health)), replace(seen, routed=frozenset(facts.local))
 
     def _vzctls(self, facts: Facts) -> frozenset[Proxy]:
         """Return what vzctl publishes itself: it stays when we need it no more, even where we made it first."""
         devices = self.read.vz_conf.get("NEIGHBOUR_DEVS", "")
         listed = devices[len("list:"):].split() if devices.startswith("list:") else None
         return wanting.published(facts, listed)
-
-    def _in_the_way(self, others: tuple[Other, ...]) -> list[Problem]:
-        """Return what others have among our priorities; raises KernelError for a first assigned VE."""
-        event, band = self.request.event, f"{BAND[0]}-{BAND[-1]}"
-        first = not any(r.uplink for c, r in self.known.items() if not (event and event.ctid == c))
-        found = [Problem("", f"another's rule stands within the priorities {band} of vzhooks: {o.named}; "
-                         "give that rule another priority", first)
-                 for o in others if o.priority in BAND and not o.kernel]  # the kernel's own for VRFs is at 1000
-        assigned = any(may_have_uplink(c) for c in self.configs.values())
-        if found and first and assigned and event and event.name == "mount":
-            raise KernelError(found[0].text)
-        return found
 
     def _tables(self, facts: Facts, count: census.Census, found: frozenset) -> tuple[dict[str, int], dict[str, str]]:
         ours = {getattr(i, "table", 0) for i in found}
@@ -262,7 +263,7 @@ class _Run:
         The first use, and the end of the last, concern all VEs of the node.
         """
         ctids = self.request.named
-        if ctids is None or first.shape(found) != first.shape(wanted.items) or not first.shape(found):
+        if ctids is None or plan.shape(found) != plan.shape(wanted.items) or not plan.shape(found):
             return plan.ALL
         mine = {a for c in ctids for r in (self.known, count.records) if c in r for a in r[c].all}
         configs = (self.configs.get(c) for c in ctids)
@@ -274,21 +275,3 @@ class _Run:
         named = self.request.named
         return tuple(consequences.moves((w for w in wanted.ways if named is None or w.ve.ctid in named), found,
                                         self.known, facts.nics, facts.local))
-
-    def _refusal(self, report: Report) -> str:
-        """Return why a careful run changes nothing: what was typed wrong must not cut off who runs."""
-        if not self.request.careful or self.request.force:
-            return ""
-        losers = [str(m) for m in report.moves if m.loses]
-        if self.request.door != COMMAND:
-            return "\n".join(losers)
-        every = uplinks.every(report.settings, report.facts.nics)
-        broken = [*report.settings.broken.values(),
-                  *(p.text for p in sources.doubled(every, report.settings, report.facts.nics))]
-        return "\n".join([*broken, *losers])
-
-
-def _as_ipv6_is(facts: Facts) -> Facts:
-    """Return the facts with what only /proc tells: where IPv6 is switched off."""
-    keys = {f"net/ipv6/conf/{n.name}/disable_ipv6": n.name for n in facts.lan} if 6 in facts.families else {}
-    return without_ipv6(facts, {keys[k] for k, value in sysctl.read(keys).items() if value != "0"})

@@ -13,9 +13,11 @@ from vzhooks.model import Item, Problem
 from vzhooks.policy.consequences import Move
 from vzhooks.policy.evidence import Asked, Event, Reading
 from vzhooks.policy.facts import Facts
+from vzhooks.policy.foreign import Other
 from vzhooks.policy.health import Change, Standing
 from vzhooks.policy.plan import Op
 from vzhooks.policy.records import Records
+from vzhooks.policy.trial import Trying
 from vzhooks.policy.uplinks import Way
 
 COMMAND, HOOK, LOOK, LEAVE = "command", "hook", "look", "leave"
@@ -33,8 +35,9 @@ class Request:
     operator asks for it; careful: change nothing where a live VE would lose its way or, for a command, the ini has an
     error; settings: go by these, whatever the ini says; held: VEs that stay as they are noted, whatever their configs
     say; force: not even then, nor where others lose theirs, and harden even where it leaves addresses unanswered;
-    empty: the wanted state is nothing, as for uninstall; wait_s: for the lock; watch: is told of the changes as they
-    are made.
+    empty: the wanted state is nothing, as for uninstall; trying: put it on trial, or (dry) go by the ini that it names;
+    drop: rules of others that are to go when all else is in place; wait_s: for the lock; watch: is told of the changes
+    as they are made.
     """
 
     ctids: frozenset[str] | None = None
@@ -52,6 +55,8 @@ class Request:
     held: frozenset[str] = frozenset()
     force: bool = False
     empty: bool = False
+    trying: Trying | None = None
+    drop: tuple[Other, ...] = ()
     wait_s: float = 10.0
     watch: Watch = field(default_factory=Watch, compare=False)
 
@@ -68,9 +73,9 @@ class Report:
     moves: what becomes of live VEs; refused: why nothing was changed, "" where it was; moved: (address, device) of
     what neighbours must hear about; known, records: our notes on VEs as they were and as they should be; configs:
     those read; found: what is in the kernel; settings: by this node's device names; ini: as it names them;
-    warnings: of the ini; remarks: what may be news; hardened: the node's ARP was hardened by this run; now: seconds
-    since boot, as in the notes; standing: who stands in for each uplink; changed: what is new in that; probed:
-    the uplinks that the daemon's probes tell of.
+    warnings: of the ini; remarks: what may be news; dropped: rules of others that are gone; hardened: the node's ARP
+    was hardened by this run; now: seconds since boot, as in the notes; standing: who stands in for each uplink;
+    changed: what is new in that; probed: the uplinks that the daemon's probes tell of.
     """
 
     ops: tuple[Op, ...] = ()
@@ -90,6 +95,7 @@ class Report:
     ini: Settings = field(default_factory=Settings)
     warnings: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    dropped: tuple[Other, ...] = ()
     hardened: bool = False
     now: float = 0.0
     standing: Mapping[str, Standing] = field(default_factory=dict)

@@ -19,7 +19,7 @@ LISTS = {
                r' 2>/dev/null | grep . || ls /sys/class/net | grep -vE "^(lo|venet|veth)"; echo none',
 }
 KINDS = {"ctid": "ves_and_names", "ctids": "ves_and_names", "uplink": "uplinks", "destdir": "folders",
-         "python": "files", "dest": ""}
+         "python": "files", "file": "files", "ini": "files", "output": "files", "dest": "", "confirm": ""}
 """What completes an argument that has no fixed choices, by what it is about; "" for what nobody can know."""
 
 

@@ -36,8 +36,9 @@ FILES = {
     "/usr/local/sbin/vzctl": "The wrapper that `vzhooks install --vzctl-wrapper` puts: `vzctl set CTID --uplink NAME` "
     "is done by vzhooks, and all else by the real vzctl. Callers of its absolute path do not pass through it.",
     "/etc/sysctl.d/90-vzhooks.conf": "What `vzhooks harden` set, for the next boot.",
+    "/etc/vz/vzhooks.ini.tried": "An ini that was on trial in the ini's place, and was not confirmed.",
     "/var/lib/vzhooks": "What must survive a reboot: table numbers, values found before, networks of NICs, the "
-    "last good ini.",
+    "last good ini, what is on trial.",
     "/run/vzhooks": "Notes on live VEs, and the lock.",
 }
 
@@ -47,6 +48,11 @@ EXAMPLES = {
     "vzctl set 101 --ipadd 192.168.18.150 --uplink eth3 --save": "The same by the wrapper; the new address never "
     "leaves by another NIC.",
     "vzhooks resync --dry-run": "Shows what is not as it should be, as the commands that would mend it.",
+    "vzhooks check new.ini": "Names every error in an ini before it is put in place.",
+    "vzhooks resync --confirm 60 --ini new.ini": "Goes by it at once, and back after a minute unless `vzhooks confirm` "
+    "comes in time, which makes it the ini. A lost terminal or link is no hindrance to that.",
+    "vzhooks migrate": "Shows what becomes of the rules that a vps.mount of your own makes; --write does it.",
+    "vzhooks report --mask": "Makes a file that can be given away: it tells how the node is set up, not whose it is.",
     "vzhooks route 101 203.0.113.9": "Tells by which NIC VE 101 reaches that host, and why.",
 }
 

@@ -56,7 +56,7 @@ def _arguments(parser: argparse.ArgumentParser) -> tuple[Argument, ...]:
     return tuple(
         Argument(action.dest, tuple(action.option_strings), _metavar(action), action.help or "",
                  tuple(action.choices or ()), action.nargs == "*",
-                 action.required if action.option_strings else action.nargs != "*")
+                 action.required if action.option_strings else action.nargs not in ("*", "?"))
         for action in parser._actions if not isinstance(action, argparse._SubParsersAction))
 
 

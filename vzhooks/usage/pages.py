@@ -81,10 +81,13 @@ PAGES = {
          "Give it after each change of /etc/vz/vzhooks.ini, of a running VE's config, or of the node's links and "
          "addresses.",
          "With an error in the ini, or where a VE that runs would lose its way, it changes nothing and says so, "
-         "unless --force is given."),
+         "unless --force is given.",
+         "With --confirm all is given back after that time unless `vzhooks confirm` comes. With --ini it goes by that "
+         "file in place of the node's own ini: see vzhooks-confirm(8)."),
         {DONE: "all is as it should be now", FAILED: "nothing was changed for the reason that is said, a change "
          "failed, or a VE is cut off", DRIFT: "with --dry-run: changes are due"},
         {"vzhooks resync --dry-run": "Shows what is not as it should be.",
+         "vzhooks resync --dry-run --diff --ini new.ini": "Shows by VE what another ini would change.",
          "vzhooks resync 101 web1": "Looks at these two VEs and what they need, at nothing else."}),
     "set": Page(
         ("Gives a VE another uplink. A VE that runs moves at once, its new way being made before the old one goes, "
@@ -133,6 +136,45 @@ PAGES = {
         {DONE: "nothing was found", DRIFT: "findings"},
         {"vzhooks doctor --probe": "Looks at everything there is to look at.",
          "vzhooks doctor --json | jq -r '.[].fix'": "Prints how to mend each."}),
+    "check": Page(
+        ("Judges an ini without using it: the node's own, or a FILE, which may be a pipe. Each error is one line with "
+         "file, line, section, key, and what is allowed there. It changes nothing, and needs neither root nor vzctl.",
+         "What is only suspicious on this node is a warning: a device that is not here, a gateway that cannot be, an "
+         "uplink that a VE names and the ini does not have. Of the node's own ini it also says who else can write "
+         "it."),
+        {DONE: "no error, be there warnings", FAILED: "errors, or a file that cannot be read"},
+        {"vzhooks check new.ini": "Names every error in it.",
+         "validate: vzhooks check %s": "What a task of Ansible needs, so that no bad ini is put in place."},
+        see=("vzhooks.ini(5)",)),
+    "confirm": Page(
+        ("Keeps what `vzhooks resync --confirm` or `vzhooks harden --confirm` has put on trial. With --ini the file "
+         "that was tried becomes the ini.",
+         "Without it all is given back when the time is over: the ini and the uplinks that were in force before, and "
+         "the node's ARP. A process of its own does that, which no terminal or link takes along; if it is killed, the "
+         "next run does, be it a hook's, and after a reboot the first one."),
+        {DONE: "kept", FAILED: "nothing is on trial, it came too late, or it could not be written down"},
+        {"vzhooks resync --confirm 60 --ini new.ini && vzhooks confirm": "Tries an ini, and keeps it if this very "
+         "session lives on."}),
+    "migrate": Page(
+        ("Reads from the kernel what an older script, systemd-networkd or somebody by hand has made: ip rules `from "
+         "ADDRESS lookup TABLE` for VEs that live, and the default routes of these tables. Shows as a diff what that "
+         "amounts to: sections of the ini, UPLINK lines, and rules that are needed no more.",
+         "With --write it does so. All of vzhooks comes first, the rules of others go last, and stay where anything "
+         "failed, so that no packet leaves by another NIC at any moment.",
+         "Scripts and files that would make such rules anew are named. They are never run or changed."),
+        {DONE: "done, or there is nothing to migrate", DRIFT: "without --write: there is",
+         FAILED: "it could not be done; the rules of others are there"},
+        {"vzhooks migrate": "Shows it.", "vzhooks migrate --write": "Does it."}, see=("ip-rule(8)",)),
+    "report": Page(
+        ("Makes one tar.gz of what a maintainer needs to know of the node: versions, ini, notes, status, findings of "
+         "doctor, rules, routes, tables of nft, settings, what was logged in the last day. Of the configs of VEs it "
+         "holds the lines that concern the network, and of the nft tables of others their names.",
+         "With --mask addresses and names are hidden. Each stands always behind the same other one, and what was in "
+         "one network is in one network still. Comments of the ini are left out.",
+         "A part that cannot be had is noted in missing.txt, and hinders no other. The file is root's alone; one that "
+         "is there is never overwritten."),
+        {DONE: "the file is there", FAILED: "it could not be made, and there is none"},
+        {"vzhooks report --mask -o /root/node7.tar.gz": "Makes a file that can be given away."}, see=("tar(1)",)),
     "install": Page(
         ("Puts files of vzhooks in place, and says which: hook scripts in /etc/vz/conf, a sample of the ini, names for "
          "ip(8), a drop-in for systemd-networkd, a boot unit, man pages, completion for bash, zsh and fish, and a link "

@@ -42,7 +42,7 @@ BAD = {
     "an unprintable key": (lambda p: write(p, "[node]\n\x1b[31mred = 1\n"), "unknown key"),
     "no UTF-8": (lambda p: write(p, "[node]\n# ü\r\narp = ".encode() + b"\xff\n"),
                  "ini:3: byte 7 .0xff. is not UTF-8; write that line anew"),
-    "binary": (lambda p: write(p, bytes(range(128)) * 9), "ini:1: .*stands before the first section"),
+    "binary": (lambda p: write(p, bytes(range(128)) * 9), "ini:1: byte 1 is binary"),
     "empty": (lambda p: write(p, ""), "empty, though it was not before"),
     "blank": (lambda p: write(p, "\n \n"), "empty, though it was not before"),
     "blank but for a byte order mark": (lambda p: write(p, "\ufeff\n"), "empty, though it was not before"),
