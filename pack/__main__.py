@@ -35,7 +35,7 @@ def build(folder: Path, version: str = "") -> list[Path]:
     of = release(version)
     with wheels() as found:
         common = tree(of, found)
-    return [deb.write(folder, of, common), rpm.write(folder, of, common)]
+        return [deb.write(folder, of, common), rpm.write(folder, of, common, found)]
 
 
 def main() -> None:

@@ -55,11 +55,45 @@ License: GPL-2.0-or-later
 Files: usr/lib/vzhooks/modules/pyroute2*
 Copyright: 2010-2026 Peter V. Saveliev
 License: GPL-2.0-or-later or Apache-2.0
-Comment: A copy of pyroute2 as it was released, but for first lines that begin
- a program.
+Comment: As it was released, but for first lines that begin a program.
+
+Files: usr/lib/vzhooks/modules/inotify_simple*
+Copyright: 2016 Chris Billington
+License: BSD-2-Clause
+
+Files: usr/lib/vzhooks/modules/prometheus_client*
+Copyright: 2015 The Prometheus Authors
+License: Apache-2.0
+Comment: Prometheus instrumentation library for Python applications. It bundles
+ decorator 4.0.10.
+
+Files: usr/lib/vzhooks/modules/prometheus_client/decorator.py
+Copyright: 2005-2016 Michele Simionato
+License: BSD-2-Clause
 
 License: GPL-2.0-or-later
  On Debian systems the full text is in /usr/share/common-licenses/GPL-2.
+
+License: BSD-2-Clause
+ Redistribution and use in source and binary forms, with or without
+ modification, are permitted provided that the following conditions are met:
+ .
+ 1. Redistributions of source code must retain the above copyright notice, this
+ list of conditions and the following disclaimer.
+ 2. Redistributions in binary form must reproduce the above copyright notice,
+ this list of conditions and the following disclaimer in the documentation
+ and/or other materials provided wi6h the distribution.
+ .
+ THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+ ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+ WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT OWNER OR CONTRIBUTORS BE LIABLE FOR
+ ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES
+ (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES;
+ LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND
+ ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF THIS
+ SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
 
 License: Apache-2.0
  On Debian systems the full text is in /usr/share/common-licenses/Apache-2.0.

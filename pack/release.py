@@ -65,7 +65,6 @@ def bundled() -> dict[str, str]:
 
 
 def required() -> dict[str, str]:
-    """Return what setup.py says we need at run time, name and range of versions."""
-    inside = re.search(r"install_requires=\[(.*?)\]", text("setup.py"), re.DOTALL)
-    assert inside, "setup.py: no install_requires"
-    return dict(re.findall(r'"([\w-]+)([^"]*)"', inside.group(1)))
+    """Return what setup.py says we need at run time, extras included: name and range of versions."""
+    lists = re.findall(r"(?:install_requires=|extras_require=.*?: )\[(.*?)\]", text("setup.py"), re.DOTALL)
+    return dict(re.findall(r'"([\w-]+)([^"]*)"', " ".join(lists)))

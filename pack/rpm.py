@@ -7,10 +7,11 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from pack.release import DESCRIPTION, MAINTAINER, Release, bundled, changes, text
-from pack.tree import DOC, Entry, Tree, folders, zsh
+from pack.tree import DOC, Entry, Tree, folders, licenses, zsh
 
 LICENSES = "/usr/share/licenses/vzhooks"
 STANDARD = {"/usr", "/usr/lib", "/usr/sbin", "/usr/share", "/usr/share/doc", "/usr/share/man",
@@ -28,14 +29,13 @@ SETTINGS = {
 }
 
 
-def write(folder: Path, release: Release, common: Tree) -> Path:
-    """Write the RPM into a folder; return its path.
+def write(folder: Path, release: Release, common: Tree, wheels: Sequence[Path]) -> Path:
+    """Write the RPM into a folder, with the licenses of the wheels inside; return its path.
 
     Raises FileNotFoundError where rpmbuild is missing, CalledProcessError where it fails.
     """
     files = {**common, **zsh("/usr/share/zsh/site-functions"),
-             f"{DOC}/CHANGELOG.md": Entry(text("CHANGELOG.md").encode()),
-             f"{LICENSES}/LICENSE": Entry(text("LICENSE").encode())}
+             f"{DOC}/CHANGELOG.md": Entry(text("CHANGELOG.md").encode()), **licenses(LICENSES, wheels)}
     with tempfile.TemporaryDirectory() as made:
         top = Path(made)
         _lay_out(top / "tree", files, release.epoch)

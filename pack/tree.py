@@ -83,6 +83,18 @@ def _unpacked(wheel: Path) -> Iterator[tuple[str, Entry]]:
                 yield name, Entry(re.sub(rb"\A#!.*", b"#", archive.read(name)))
 
 
+def licenses(folder: str, wheels: Iterable[Path]) -> Tree:
+    """Return ours and those of the wheels, below a folder; the same text once."""
+    found = {f"{folder}/LICENSE": Entry(text("LICENSE").encode())}
+    for wheel in wheels:
+        with zipfile.ZipFile(wheel) as archive:
+            for name in archive.namelist():
+                top, _, rest = name.partition(".dist-info/licenses/")
+                if rest and Entry(archive.read(name)) not in found.values():
+                    found[f"{folder}/{top.partition('-')[0]}/{rest}"] = Entry(archive.read(name))
+    return found
+
+
 def _versioned(module: bytes, version: str) -> bytes:
     lines = module.decode().splitlines(keepends=True)
     return "".join(f'__version__ = "{version}"\n' if line.startswith("__version__ = ") else line

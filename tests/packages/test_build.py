@@ -76,8 +76,9 @@ def test_it_brings_in_their_pinned_versions_all_modules_that_are_needed(files):
     assert set(bundled()) == set(required())
     for name, version in bundled().items():
         assert Requirement(name + required()[name]).specifier.contains(version)
-        assert f"{MODULES}/{name}-{version}.dist-info/METADATA" in files
-        assert f"{MODULES}/{name}/__init__.py" in files
+        module = name.replace("-", "_")
+        assert f"{MODULES}/{module}-{version}.dist-info/METADATA" in files
+        assert {f"{MODULES}/{module}/__init__.py", f"{MODULES}/{module}.py"} & set(files)
     assert required()["pyroute2"] == NEEDED.removeprefix("pyroute2")
 
 
@@ -104,6 +105,9 @@ def test_each_kind_has_command_pages_completion_and_documents(files, rpm_says):
         assert {"/usr/sbin/vzhooks", "/usr/share/man/man8/vzhooks.8.gz", f"{DOC}/README.md", f"{DOC}/CHANGELOG.md",
                 "/usr/share/bash-completion/completions/vzhooks", f"{DOC}/docs/status-json.md"} <= names
         assert [n for n in names if n.endswith("/_vzhooks")]
+    for name in bundled():  # each with its license
+        assert f"modules/{name.replace('-', '_')}*\n" in files[f"{DOC}/copyright"][1].decode()
+        assert [n for n in listed if n.startswith(f"/usr/share/licenses/vzhooks/{name.replace('-', '_')}/LICENSE")]
     page = gzip.decompress(files["/usr/share/man/man8/vzhooks.8.gz"][1]).decode()
     assert f"vzhooks {__version__}" in page and all(rf"vzhooks {c.name}" in page for c in outline().commands)
 
