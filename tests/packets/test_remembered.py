@@ -23,6 +23,7 @@ def walk(seed):
     """Change something many times, and compare each time what is remembered with what is there."""
     import subprocess
 
+    from vzhooks.daemon.memory import Memory
     from vzhooks.kernel.netlink import Kernel
     from vzhooks.kernel.remembered import Remembered
     from vzhooks.node.host import Paths
@@ -39,7 +40,7 @@ def walk(seed):
     for _ in range(60):
         change = chance.choice(CHANGES).format(n=chance.randrange(5, 9))
         if change == "resync":
-            reconcile.run(Paths(), Request(door=HOOK), kernel)
+            reconcile.run(Paths(), Request(door=HOOK), Memory(kernel))
         elif change:
             subprocess.run(change.split(), capture_output=True, check=False)
         with Kernel() as fresh:

@@ -12,11 +12,12 @@ from vzhooks.config.settings import Settings
 from vzhooks.config.vzconf import VeConfig, of_ve
 from vzhooks.errors import HostError, InputError, SettingsError
 from vzhooks.model import Problem
-from vzhooks.node import evidence, host, ini, notes, uplink_notes
+from vzhooks.node import evidence, host, ini, uplink_notes
 from vzhooks.node.host import Paths
 from vzhooks.policy.evidence import Reading
 from vzhooks.policy.health import Health, Standing
 from vzhooks.policy.records import Records
+from vzhooks.run.doors import Doors
 from vzhooks.run.request import COMMAND, HOOK, LEAVE, Request
 
 _Note = TypeVar("_Note")
@@ -39,13 +40,13 @@ class Inputs:
     standing: Mapping[str, Standing] = field(default_factory=dict)
 
 
-def read(paths: Paths, request: Request, now: float) -> Inputs:
+def read(paths: Paths, request: Request, now: float, doors: Doors) -> Inputs:
     """Read all of them; raises SettingsError, HostError or InputError where a run cannot go by what is there.
 
     now: seconds since boot.
     """
     used, warnings = (request.settings, ()) if request.settings else settings(paths, request)
-    known = notes.load_ves(paths.ves)
+    known = doors.known(paths)
     health, more = _or_nothing(lambda: uplink_notes.load_health(paths.health, now))
     standing, still_more = _or_nothing(lambda: uplink_notes.load_standing(paths.standing))
     found = {c: _held(c) if c in request.held else r for c, r in configs(paths, request).items()}
