@@ -76,6 +76,7 @@ def _parts(paths: Paths, loop: Loop, command: Command) -> list[Part]:
 def _reload(healer: Healer) -> None:
     """Read everything anew; what is edited is seen without it as well."""
     notify("RELOADING=1")
+    healer.kernel.forget()
     healer.want("reload", at_once=True)
     notify("READY=1")
 
