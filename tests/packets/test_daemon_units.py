@@ -92,3 +92,15 @@ def test_it_speaks_to_systemd_and_takes_its_socket(site):
     finally:
         daemon.close()
         notify.close()
+
+
+def test_metrics_get_their_socket_from_the_next_install(booted):
+    booted.vzhooks("install")
+    dropin = "/etc/systemd/system/vzhooks.service.d/10-metrics.conf"
+    assert not booted.node.hn.exists(dropin)
+    booted.ini("[node]\nmetrics = 127.0.0.1:9188\n")
+    called(booted)
+    booted.vzhooks("install")
+    assert "AF_INET AF_INET6" in booted.node.hn.read(dropin) and called(booted)[0] == "daemon-reload"
+    booted.vzhooks("uninstall")
+    assert not booted.node.hn.exists(dropin)

@@ -40,8 +40,8 @@ FILES = {
     "/var/lib/vzhooks": "What must survive a reboot: table numbers, values found before, networks of NICs, the "
     "last good ini.",
     "/run/vzhooks": "Notes on live VEs, the locks, and the daemon's socket.",
-    "/etc/systemd/system/vzhooks.service, vzhooks.socket": "Run the daemon, which serves hooks and commands, watches the "
-    "node and mends it. Without it all works as well, slower and unwatched.",
+    "/etc/systemd/system/vzhooks.service, vzhooks.socket": "Run the daemon, which serves hooks and commands, watches "
+    "the node and mends it. Without it all works as well, slower and unwatched.",
 }
 
 EXAMPLES = {
