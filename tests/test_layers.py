@@ -96,8 +96,9 @@ def test_only_kernel_talks_netlink():
     doors = {"__main__", "hooks/hook", "hooks/live", "daemon/loop", "daemon/children"}
     assert {n for n, uses in modules().items() if "kernel/lean" in uses} == {"kernel/netlink", "cli/parts"} | doors
     readers = {"kernel/arrival", "kernel/asking", "doctor/gather", "neighbours/follow",
-               "daemon/mending", "kernel/remembered"}
-    assert {n for n, uses in modules().items() if "kernel/netlink" in uses} == {"run/reconcile"} | readers
+               "daemon/memory", "kernel/remembered"}
+    lenders = {"run/reconcile", "run/doors"}
+    assert {n for n, uses in modules().items() if "kernel/netlink" in uses} == lenders | readers
 
 
 def test_a_run_alone_changes_the_kernel():

@@ -15,9 +15,9 @@ from vzhooks.daemon.announcer import Announcer
 from vzhooks.daemon.happenings import HOOK, Happening
 from vzhooks.daemon.healer import Healer
 from vzhooks.daemon.means import Resident
+from vzhooks.daemon.memory import Memory
 from vzhooks.daemon.protocol import SAID_MOST, Asked
 from vzhooks.hooks import hook, live
-from vzhooks.kernel.remembered import Remembered
 from vzhooks.run import events
 
 EVENTS = ("mount", "umount", "postumount", "address")
@@ -28,20 +28,21 @@ Command = Callable[[Sequence[str]], int]
 class Answering:
     """Hold what hooks and commands work with."""
 
-    def __init__(self, kernel: Remembered, announcer: Announcer, healer: Healer, command: Command) -> None:
-        self.kernel, self.announcer, self.healer, self.command = kernel, announcer, healer, command
+    def __init__(self, memory: Memory, announcer: Announcer, healer: Healer, command: Command) -> None:
+        self.memory, self.announcer, self.healer, self.command = memory, announcer, healer, command
         self.since = time.monotonic()
 
     def hook(self, asked: Asked) -> tuple[int, bytes]:
         """Do a hook's work; return its exit status and what it has to say. Raises Later while the lock is not free."""
         event, ctid = events.Event(asked.verb), asked.environ.get("VEID", "")
-        means = Resident(self.kernel, self.announcer)
+        means = Resident(self.memory, self.announcer)
         if asked.verb != "mount":
             self.announcer.forget(ctid)
         with _told() as said:
             status = (live.serve(asked.environ, means) if asked.verb == "address" else
                       hook.serve(asked.verb, asked.environ, means))
         changes = sum(len(report.ops) for report in means.reports)
+        self.healer.look_behind()
         self.healer.board.tell(Happening(HOOK, ctid, why=asked.verb, changes=changes, seconds=event.ms / 1000,
                                   report=means.reports[0] if means.reports else None))
         return status, said()

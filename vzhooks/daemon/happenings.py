@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from vzhooks.run.request import Report
 
-HOOK, HEAL, REFUSED, RIVAL, COMMAND, SWITCH = "hook", "heal", "refused", "rival", "command", "switch"
+HOOK, HEAL, LOOK, REFUSED, SWITCH = "hook", "heal", "look", "refused", "switch"
 READ = "read"
-"""The node was read as a whole and nothing is left to be done, be it that something was."""
+"""The node was read as a whole and nothing is left to be done, be it that something was; a look is that of one VE."""
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from vzhooks.daemon.happenings import HEAL, READ, REFUSED, Board, Happening
+from vzhooks.daemon.happenings import HEAL, LOOK, READ, REFUSED, Board, Happening
+from vzhooks.daemon.memory import Memory
 from vzhooks.daemon.mending import Mending
 from vzhooks.daemon.part import Part
 from vzhooks.daemon.rivals import Rivals
 from vzhooks.errors import LockBusy, VzhooksError
-from vzhooks.kernel.remembered import Remembered
 from vzhooks.node import host, log
 from vzhooks.node.host import Paths
 from vzhooks.run import events
@@ -29,6 +29,8 @@ SHARE = 3
 """So many times what a mending took is left to others before the next one, whatever happens meanwhile."""
 LOOK_ROUND_S = 60.0
 """How often the whole node is read and looked at, whatever was heard of it."""
+BEHIND_S, BEHIND_SHARE = 0.3, 20
+"""How long after a hook, which looks at its VE alone, the whole node is looked at: by what that takes."""
 BUSY_S, FAILED_S = 0.05, 5.0
 """When to try again while another vzhooks is at work, and after an error."""
 
@@ -36,12 +38,14 @@ BUSY_S, FAILED_S = 0.05, 5.0
 class Healer(Part):
     """Hold what is to be mended, and when."""
 
-    def __init__(self, paths: Paths, kernel: Remembered, board: Board, rivals: Rivals) -> None:
-        self.paths, self.kernel, self.board, self.rivals = paths, kernel, board, rivals
-        self.mending = Mending(paths)
+    def __init__(self, paths: Paths, memory: Memory, board: Board, rivals: Rivals) -> None:
+        self.paths, self.kernel, self.board, self.rivals = paths, memory.remembered, board, rivals
+        self.memory, self.mending = memory, Mending(paths, memory)
         self._whys: dict[str, None] = {"start": None}
         self._at, self._mended, self._free, self._looked = 0.0, -QUIET_S, 0.0, time.monotonic()
-        self._gap = DEBOUNCE_S
+        self._read = self._looked
+        self._gap, self._took = DEBOUNCE_S, 0.0
+        self._near: dict[str, None] = {}
         self._said: frozenset[str] = frozenset()
         self._gone: Callable[[], object] = lambda: None
 
@@ -61,19 +65,33 @@ class Healer(Part):
         self._at = min(self._at, soon) if self._whys else soon
         self._whys[why] = None
 
+    def want_one(self, ctid: str) -> None:
+        """Have one VE looked at, whose route came or went, as soon as `want` would the node."""
+        now = time.monotonic()
+        if not self._whys and not self._near:
+            self._at = now + DEBOUNCE_S
+        self._near[ctid] = None
+
+    def look_behind(self) -> None:
+        """Have the whole node looked at some time after a hook."""
+        self._looked = min(self._looked, time.monotonic() - LOOK_ROUND_S + max(BEHIND_S, BEHIND_SHARE * self._took))
+
     def due(self) -> float:
         """Return when the node is to be mended, or looked at."""
-        return (self._at if self._whys else self._looked + LOOK_ROUND_S) - time.monotonic()
+        return (self._at if self._whys or self._near else self._looked + LOOK_ROUND_S) - time.monotonic()
 
     def run(self, ready: frozenset[int]) -> None:
         """Mend, and say what was done."""
-        whys, self._whys = self._whys or self._look_round(), {}
-        event = events.Event("heal")
+        one = next(iter(self._near), "") if not self._whys and not self.waiting else ""
+        if one:
+            del self._near[one]
+        whys, self._whys = self._whys or ({"route": None} if one else self._look_round()), {}
+        event = events.Event("heal", one)
         try:
             if not host.is_installed(self.paths):
                 self._gone()
                 return
-            self._done(",".join(whys), event, self.mending.mend(self.kernel))
+            self._done(",".join(whys), event, self.mending.mend_one(one) if one else self._all())
         except LockBusy:
             self._again(whys, BUSY_S)
         except VzhooksError as error:
@@ -81,9 +99,18 @@ class Healer(Part):
             self._say({str(error)})
             self._again(whys, FAILED_S)
 
-    def _look_round(self) -> dict[str, None]:
+    def _all(self) -> Report:
+        start = time.monotonic()
+        self._near.clear()
+        report = self.mending.mend()
         self._looked = time.monotonic()
-        self.kernel.forget()
+        self._took = self._looked - start
+        return report
+
+    def _look_round(self) -> dict[str, None]:
+        if time.monotonic() - self._read > LOOK_ROUND_S:
+            self._read = time.monotonic()
+            self.kernel.forget()
         return {"look": None}
 
     def _again(self, whys: dict[str, None], seconds: float) -> None:
@@ -91,15 +118,14 @@ class Healer(Part):
 
     def _done(self, whys: str, event: events.Event, report: Report) -> None:
         self._say({*report.warnings, *self._waiting_line(), *(f.text for f in report.failures)})
-        if report.refused:
-            self.board.tell(Happening(REFUSED, text=self.waiting, why=whys, report=report))
-        else:
-            self.board.tell(Happening(READ, why=whys, report=report))
         changed = bool(report.ops or report.changed) and not report.refused
         self._pause(changed, event.ms / 1000)
         if changed:
             event.done(report, cause=whys, by=self.rivals.told())
-            self.board.tell(Happening(HEAL, why=whys, changes=len(report.ops), seconds=event.ms / 1000, report=report))
+        kinds = [REFUSED] if report.refused else [LOOK if event.ctid else READ, *([HEAL] if changed else [])]
+        for kind in kinds:
+            changes = len(report.ops) if kind == HEAL else 0
+            self.board.tell(Happening(kind, event.ctid, report.refused, whys, changes, event.ms / 1000, report))
 
     def _pause(self, changed: bool, took_s: float) -> None:
         """Decide how soon the next mending may be."""

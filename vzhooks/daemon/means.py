@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from vzhooks.daemon import children
 from vzhooks.daemon.announcer import Announcer
+from vzhooks.daemon.memory import Memory, near
 from vzhooks.errors import DONE, KernelError, LockBusy
 from vzhooks.hooks.means import Means
-from vzhooks.kernel.remembered import Remembered
 from vzhooks.neighbours import follow
 from vzhooks.node import evidence
 from vzhooks.node.host import Paths
@@ -25,20 +25,20 @@ class Later(BaseException):
 
 
 class Resident(Means):
-    """Hold what the daemon has open, and the reports of the hook at work."""
+    """Hold what the daemon remembers, and the reports of the hook at work."""
 
-    def __init__(self, kernel: Remembered, announcer: Announcer) -> None:
-        self.kernel, self.announcer = kernel, announcer
+    def __init__(self, memory: Memory, announcer: Announcer) -> None:
+        self.memory, self.announcer = memory, announcer
         self.reports: list[Report] = []
 
     def run(self, paths: Paths, request: Request) -> Report:
         """Carry out a run; raises Later in place of LockBusy, else as `reconcile.run`."""
         try:
-            report = reconcile.run(paths, replace(request, wait_s=LOCK_WAIT_S), self.kernel)
+            report = reconcile.run(paths, replace(request, wait_s=LOCK_WAIT_S), near(self.memory, paths, request))
         except LockBusy:
             raise Later from None
         except KernelError:
-            self.kernel.renew()
+            self.memory.remembered.renew()
             raise
         self.reports.append(report)
         return report

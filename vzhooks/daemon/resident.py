@@ -13,10 +13,11 @@ from vzhooks.daemon.announcer import Announcer
 from vzhooks.daemon.answering import Answering, Command
 from vzhooks.daemon.counting import Counting
 from vzhooks.daemon.files import Files
-from vzhooks.daemon.happenings import HEAL, Board
+from vzhooks.daemon.happenings import LOOK, READ, Board
 from vzhooks.daemon.healer import Healer
 from vzhooks.daemon.listening import listening
 from vzhooks.daemon.loop import Loop
+from vzhooks.daemon.memory import Memory
 from vzhooks.daemon.notify import Watchdog, notify
 from vzhooks.daemon.part import Part
 from vzhooks.daemon.rivals import Rivals
@@ -60,10 +61,11 @@ def run(paths: Paths, command: Command) -> None:
 def _parts(paths: Paths, loop: Loop, command: Command) -> list[Part]:
     """Return all parts, those first whose work the others' follows."""
     kernel, board, rivals = Remembered(), Board(), Rivals()
-    healer, announcer = Healer(paths, kernel, board, rivals), Announcer(kernel)
-    board.listen(lambda done: announcer.hear(done.report) if done.kind == HEAL and done.report else None)
+    memory = Memory(kernel)
+    healer, announcer = Healer(paths, memory, board, rivals), Announcer(kernel)
+    board.listen(lambda done: announcer.hear(done.report) if done.kind in (READ, LOOK) and done.report else None)
     healer.when_uninstalled(loop.stop)
-    server = Server(paths, listening(paths), Answering(kernel, announcer, healer, command), __version__)
+    server = Server(paths, listening(paths), Answering(memory, announcer, healer, command), __version__)
     signals = Signals({signal.SIGTERM: loop.stop, signal.SIGINT: loop.stop, signal.SIGCHLD: server.reap,
                        signal.SIGHUP: lambda: _reload(healer)})
     watcher, counting = Watcher(kernel, healer, rivals), Counting(paths, board)
@@ -74,6 +76,7 @@ def _parts(paths: Paths, loop: Loop, command: Command) -> list[Part]:
 def _reload(healer: Healer) -> None:
     """Read everything anew; what is edited is seen without it as well."""
     notify("RELOADING=1")
+    healer.kernel.forget()
     healer.want("reload", at_once=True)
     notify("READY=1")
 

@@ -30,6 +30,9 @@ class Watcher(Part):
 
     def hear(self, told: Told) -> None:
         """Have the node mended for one change by others, at once where a link comes or goes."""
-        if told.what != ROUTES or told.table == MAIN or told.protocol == PROTOCOL:
+        one = self.healer.memory.owner(told.host[1]) if told.host and told.table == MAIN else ""
+        if one:
+            self.healer.want_one(one)
+        elif told.what != ROUTES or told.table == MAIN or told.protocol == PROTOCOL:
             self.rivals.hear(told)
             self.healer.want(told.what, at_once=told.what == LINKS)

@@ -20,7 +20,7 @@ from vzhooks.install.manifest import Manifest
 from vzhooks.kernel.apply import Watch
 from vzhooks.model import PROTOCOL
 from vzhooks.neighbours import follow
-from vzhooks.node import files, notes, trust
+from vzhooks.node import files, ini, notes, trust
 from vzhooks.node.disk import Disk, Pretend
 from vzhooks.node.host import Paths
 from vzhooks.node.packed import is_packed
@@ -137,6 +137,7 @@ def _files(paths: Paths, python: str) -> dict[str, bytes]:
         paths.boot_unit: units.text(_data("conf", "vzhooks-boot.service"), python),
         paths.daemon_unit: units.text(_data("conf", "vzhooks.service"), python),
         paths.socket_unit: _data("conf", "vzhooks.socket"),
+        **({} if paths.root or not ini.has_metrics(paths) else {paths.metrics_unit: units.METRICS}),
         paths.networkd: _data("conf", "networkd.conf"),
         **{_page(paths, name): page.encode() for name, page in manual.pages(line, __version__).items()},
         paths.bash: completion.bash(line).encode(),

@@ -14,6 +14,11 @@ SERVICE, SOCKET = "vzhooks.service", "vzhooks.socket"
 RUNNING = "/run/systemd/system"
 """There where systemd is the node's init (sd_booted(3))."""
 TIMEOUT_S = 60
+METRICS = b"""# Made by `vzhooks install`, since the ini has metrics: an internet socket, and whoever asks there.
+[Service]
+RestrictAddressFamilies=AF_INET AF_INET6
+IPAddressAllow=any
+"""
 HOMES = ("/home", "/root", "/run/user")
 """What ProtectHome=yes hides (systemd.exec(5))."""
 
@@ -37,7 +42,8 @@ def start(paths: Paths, lines: Collection[str], version: str, dry: bool) -> Iter
     """
     if not is_here() or (not lines and command.hello(version)):
         return
-    if any(f"put {path}" in lines for path in (paths.boot_unit, paths.daemon_unit, paths.socket_unit)):
+    if any(f"put {path}" in lines for path in (paths.boot_unit, paths.daemon_unit, paths.socket_unit,
+                                              paths.metrics_unit)):
         _systemctl(dry, "daemon-reload")
     why = _systemctl(dry, "start", SOCKET) or _systemctl(dry, "restart", SERVICE)
     yield f"now run: systemctl restart {SERVICE}   ({why})" if why else f"started {SERVICE}, which mends the node"

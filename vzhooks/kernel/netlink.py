@@ -67,9 +67,12 @@ class Kernel:
 
     def facts(self) -> Facts:
         """Return the devices, without their roles, and main's routes, but for those of each link alone."""
+        return self._facts(self._nics(), self._main())  # in this order: routes are told by the names found
+
+    def _facts(self, nics: Iterable[Nic], main: tuple[Route, ...]) -> Facts:
         # What nft(8) cannot name is no device of vzctl's and no way of ours.
-        nics = {n.name: n for n in self._nics() if DEVICE.fullmatch(n.name)}
-        return Facts(nics, self._main(), families=tuple(self._families))
+        named = {n.name: n for n in nics if DEVICE.fullmatch(n.name)}
+        return Facts(named, main, families=tuple(self._families))
 
     def _main(self) -> tuple[Route, ...]:
         return tuple(r for f, af in self._families.items() for m in self._dump_routes(af, table=MAIN)
@@ -132,13 +135,14 @@ class Kernel:
 
         neighbour.c keeps a protocol for proxy entries since Linux 5.0; vzctl removes its own at stop.
         """
-        found = set()
-        for family, af in self._families.items():
-            for m in self._ip.neigh("dump", dump_filter=lambda m: True, family=af, flags=NTF_PROXY):
-                proxy = Proxy(family, m.get("NDA_DST"), self.names.get(m["ifindex"], ""))
-                if m["family"] == af and (m.get("NDA_PROTOCOL") == PROTOCOL or proxy in wanted):
-                    found.add(proxy)
-        return frozenset(found)
+        return frozenset(p for p, mark in self._published().items() if mark == PROTOCOL or p in wanted)
+
+    def _published(self) -> dict[Proxy, int]:
+        """Return every published address, and who marked it."""
+        return {Proxy(family, m.get("NDA_DST"), self.names.get(m["ifindex"], "")): m.get("NDA_PROTOCOL") or 0
+                for family, af in self._families.items()
+                for m in self._ip.neigh("dump", dump_filter=lambda m: True, family=af, flags=NTF_PROXY)
+                if m["family"] == af}
 
     def stranger(self, table: int) -> str:
         """Return what others have in a table, "" for nothing."""

@@ -4,24 +4,26 @@
 What is remembered of rtnetlink falls with the first event of its kind, whoever made it but ourselves; our own changes
 are followed. A change of links or addresses takes routes along without a word (net/ipv4/fib_frontend.c), so it counts
 for these as well. nftables numbers its states, and only a number that we know is trusted. Published addresses tell no
-events at all: they are read each time.
+events at all: who mends the whole node has them read anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Container, Iterable
 from contextlib import suppress
-from typing import Any, Callable
+from typing import Any, Callable, cast
 
+from vzhooks.kernel.items import Items, Main
 from vzhooks.kernel.monitor import Generation, Monitor
 from vzhooks.kernel.netlink import Kernel, open_socket
 from vzhooks.kernel.told import ADDRESSES, GUARD, LINKS, LOST, ROUTES, RULES, Told
-from vzhooks.model import MAIN, PROTOCOL, Element, Item, Nic, Route, Rule
+from vzhooks.model import MAIN, PROTOCOL, Element, Item, Nic, Proxy, Route, Rule, host_prefix
+from vzhooks.policy.facts import Facts
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.plan import ADD, DELETE, Op
 
-NICS, OURS = "nics", "ours"
-FALLS = {LINKS: (NICS, MAIN, OURS), ADDRESSES: (NICS, MAIN, OURS), RULES: (RULES,),
+NICS, OURS, PUBLISHED = "nics", "ours", "published"
+FALLS = {LINKS: (NICS, MAIN, OURS, PUBLISHED), ADDRESSES: (NICS, MAIN, OURS), RULES: (RULES,),
          LOST: (NICS, MAIN, OURS, RULES, GUARD), GUARD: ()}
 """What must be read anew after an event of each kind."""
 
@@ -51,9 +53,12 @@ class Remembered(Kernel):
         """Return the descriptors that can be read when something changed."""
         return self._monitor.fds()
 
-    def forget(self) -> None:
-        """Read everything anew from here on."""
-        self._known.clear()
+    def forget(self, what: str = "") -> None:
+        """Read everything, or one kind, anew from here on."""
+        if what:
+            self._known.pop(what, None)
+        else:
+            self._known.clear()
 
     def renew(self) -> None:
         """Open the socket for questions anew, after an error that may have left it useless (pyroute2 and ENOBUFS)."""
@@ -68,9 +73,22 @@ class Remembered(Kernel):
             ours = told.generation in self._made if told.what == GUARD else told.sender == self._port()
             self._made.discard(told.generation)
             if not ours:
-                for what in _falls(told):
-                    self._known.pop(what, None)
+                if not self._follow(told):
+                    for what in _falls(told):
+                        self._known.pop(what, None)
                 self._hear(told)
+
+    def _follow(self, told: Told) -> bool:
+        """Take in one route to a single host, of which a node has as many as VEs; tell whether that could be."""
+        main: Main | None = self._known.get(MAIN)
+        if not told.host or told.table != MAIN or main is None or told.host[2] not in self.names:
+            return False
+        family, address, index, metric = told.host
+        route = Route(family, MAIN, host_prefix(address), self.names[index], "", metric)
+        if told.gone:
+            return main.discard(route)
+        main.add(route)
+        return True
 
     def _port(self) -> int:
         port: int = self._ip.asyncore.socket.getsockname()[0]
@@ -86,31 +104,66 @@ class Remembered(Kernel):
         found: list[Nic] = self._kept(NICS, super()._nics)
         return found
 
+    def main(self) -> Main:
+        """Return main's routes."""
+        found: Main = self._kept(MAIN, lambda: Main(super(Remembered, self)._main()))
+        return found
+
     def _main(self) -> tuple[Route, ...]:
-        found: tuple[Route, ...] = self._kept(MAIN, super()._main)
+        return self.main().all()
+
+    def facts_near(self, addresses: Collection[str]) -> Facts:
+        """Return the facts with no other host routes than to these addresses."""
+        return self._facts(self._nics(), self.main().near(addresses))
+
+    def ruling(self) -> tuple[Items, tuple[Other, ...]]:
+        """Return our rules, and those of all others."""
+        found: tuple[Items, tuple[Other, ...]] = self._kept(RULES, self._read_rules)
         return found
 
     def rules(self) -> tuple[frozenset[Rule], tuple[Other, ...]]:
         """Return our rules and those of all others, as `Kernel.rules`."""
-        ours, others = self._kept(RULES, self._read_rules)
-        return frozenset(ours), others
+        ours, others = self.ruling()
+        return cast("frozenset[Rule]", frozenset(ours.all)), others
 
-    def _read_rules(self) -> tuple[set[Rule], tuple[Other, ...]]:
+    def _read_rules(self) -> tuple[Items, tuple[Other, ...]]:
         ours, others = super().rules()
-        return set(ours), others
+        return Items(ours), others
 
     def routes(self) -> frozenset[Route]:
         """Return our routes, as `Kernel.routes`."""
         found: frozenset[Route] = self._kept(OURS, super().routes)
         return found
 
-    def guard(self) -> frozenset[Item]:
-        """Return what is in our tables of nftables, as `Kernel.guard`."""
+    def guarding(self) -> Items:
+        """Return what is in our tables of nftables."""
         state = self._generation.now()
         if state != self._guard_state or GUARD not in self._known:
-            self._known[GUARD] = set(super().guard())
+            self._known[GUARD] = Items(super().guard())
             self._guard_state = state if state == self._generation.now() else 0
-        return frozenset(self._known[GUARD])
+        found: Items = self._known[GUARD]
+        return found
+
+    def guard(self) -> frozenset[Item]:
+        """Return what is in our tables of nftables, as `Kernel.guard`."""
+        return frozenset(self.guarding().all)
+
+    def _published(self) -> dict[Proxy, int]:
+        return self._publishing()[1]
+
+    def _publishing(self) -> tuple[Items, dict[Proxy, int]]:
+        found: tuple[Items, dict[Proxy, int]] = self._kept(PUBLISHED, self._read_published)
+        return found
+
+    def _read_published(self) -> tuple[Items, dict[Proxy, int]]:
+        marks = super()._published()
+        return Items(marks), marks
+
+    def proxies_near(self, wanted: Container[Item], addresses: Collection[str]) -> frozenset[Proxy]:
+        """Return what `proxies` does of these addresses alone."""
+        items, marks = self._publishing()
+        near = cast("frozenset[Proxy]", items.near(addresses))
+        return frozenset(p for p in near if marks[p] == PROTOCOL or p in wanted)
 
     def apply(self, op: Op, mark: int = PROTOCOL) -> None:
         """Carry out one op, as `Kernel.apply`, and remember it; raises as that does."""
@@ -124,6 +177,10 @@ class Remembered(Kernel):
         elif isinstance(op.item, Rule) and RULES in self._known:
             ours = self._known[RULES][0]
             ours.discard(op.item) if op.verb == DELETE else ours.add(op.item)
+        elif isinstance(op.item, Proxy) and PUBLISHED in self._known:
+            items, marks = self._known[PUBLISHED]
+            items.discard(op.item) if op.verb == DELETE else items.add(op.item)
+            marks[op.item] = mark
 
     def load(self, text: str, ops: Iterable[Op]) -> None:
         """Carry out changes of the guard, as `Kernel.load`, and remember them where nobody else made any meanwhile."""
@@ -145,7 +202,7 @@ def _falls(told: Told) -> tuple[object, ...]:
     return FALLS[told.what]
 
 
-def _follow(found: set[Item], ops: Iterable[Op]) -> bool:
+def _follow(found: Items, ops: Iterable[Op]) -> bool:
     """Change what was found as ops did; tell whether that is so simple."""
     for op in ops:
         if op.verb not in (ADD, DELETE) or not isinstance(op.item, Element):

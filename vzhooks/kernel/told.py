@@ -6,8 +6,9 @@ Only what is needed to know is read, by hand: thousands of events may come at on
 
 from __future__ import annotations
 
+import ipaddress
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 LINKS, ADDRESSES, ROUTES, RULES, GUARD, LOST = "links", "addresses", "routes", "rules", "nft", "lost"
@@ -17,13 +18,19 @@ _GONE = {17, 21, 25, 33}
 _NEWGEN = 10 << 8 | 15  # NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWGEN (include/uapi/linux/netfilter/nf_tables.h)
 _HEADER, _RTMSG, _ATTR = struct.Struct("=IHHII"), struct.Struct("=BBBBBBBBI"), struct.Struct("=HH")
 _RTA_TABLE, _FRA_PROTOCOL, _GEN_ID, _GEN_PID, _GEN_NAME = 15, 21, 1, 2, 3
+_RTA_DST, _RTA_OIF, _RTA_PRIORITY = 1, 4, 6
+_PLAIN = {_RTA_DST, _RTA_OIF, _RTA_PRIORITY, _RTA_TABLE, 7, 12, 20}
+"""Attributes of a route without gateway, hops or metrics: also RTA_PREFSRC, RTA_CACHEINFO and RTA_PREF."""
+_UNICAST, _CLONED, _FAMILIES = 1, 0x200, {2: 4, 10: 6}
+_REPLACED = 0x100  # NLM_F_REPLACE
 _TYPE = 0x3FFF  # NLA_F_NESTED and NLA_F_NET_BYTEORDER apart
 
 
 class Told(NamedTuple):
     """Hold one change: of what, whether something went away, and which socket (its number is mostly the pid) made it.
 
-    protocol: who made the rule or route itself; table: of a route; generation, process: of a change of nftables.
+    protocol: who made the rule or route itself; table: of a route; host: of one to a single host straight by a device,
+    (family, address, number of the device, metric); generation, process: of a change of nftables.
     """
 
     what: str
@@ -33,18 +40,20 @@ class Told(NamedTuple):
     table: int = 0
     generation: int = 0
     process: str = ""
+    host: tuple[int, str, int, int] | None = None
 
 
 def changes(data: bytes) -> Iterator[Told]:
     """Return the changes that one datagram tells of; what it tells besides is passed over."""
     place = 0
     while place + _HEADER.size <= len(data):
-        length, kind, _, _, sender = _HEADER.unpack_from(data, place)
+        length, kind, flags, _, sender = _HEADER.unpack_from(data, place)
         if length < _HEADER.size:
             return
         body = place + _HEADER.size
         if kind in _KINDS:
-            yield _of_rtnetlink(kind, sender, data, body, place + length)
+            told = _of_rtnetlink(kind, sender, data, body, place + length)
+            yield told._replace(host=None) if flags & _REPLACED else told
         elif kind == _NEWGEN:
             yield _of_generation(data, body + 4, place + length)
         place += length + 3 & ~3
@@ -60,7 +69,17 @@ def _of_rtnetlink(kind: int, sender: int, data: bytes, body: int, end: int) -> T
         return Told(what, kind in _GONE, sender, (attrs.get(_FRA_PROTOCOL) or b"\0")[0])
     if _RTA_TABLE in attrs:
         table = struct.unpack_from("=I", attrs[_RTA_TABLE])[0]
-    return Told(what, kind in _GONE, sender, protocol, table)
+    return Told(what, kind in _GONE, sender, protocol, table, host=_host(data, body, attrs))
+
+
+def _host(data: bytes, body: int, attrs: Mapping[int, bytes]) -> tuple[int, str, int, int] | None:
+    """Return what a route to a single host says, None for any other or one that says more."""
+    family, length, _, _, _, _, _, kind, flags = _RTMSG.unpack_from(data, body)
+    plain = kind == _UNICAST and not flags & _CLONED and _RTA_DST in attrs and _RTA_OIF in attrs
+    if not plain or length != 8 * len(attrs[_RTA_DST]) or set(attrs) - _PLAIN:
+        return None
+    index, metric = (struct.unpack("=I", attrs.get(name, bytes(4)))[0] for name in (_RTA_OIF, _RTA_PRIORITY))
+    return _FAMILIES.get(family, 0), str(ipaddress.ip_address(attrs[_RTA_DST])), index, metric
 
 
 def _of_generation(data: bytes, body: int, end: int) -> Told:

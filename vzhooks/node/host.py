@@ -73,6 +73,7 @@ _PATHS = {
     "boot_want": "/etc/systemd/system/multi-user.target.wants/vzhooks-boot.service",
     "daemon_unit": "/etc/systemd/system/vzhooks.service",
     "daemon_want": "/etc/systemd/system/multi-user.target.wants/vzhooks.service",
+    "metrics_unit": "/etc/systemd/system/vzhooks.service.d/10-metrics.conf",
     "socket_unit": "/etc/systemd/system/vzhooks.socket",
     "socket_want": "/etc/systemd/system/sockets.target.wants/vzhooks.socket",
     "networkd": "/etc/systemd/networkd.conf.d/90-vzhooks.conf",

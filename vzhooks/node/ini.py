@@ -55,6 +55,13 @@ def write(paths: Paths, new: str) -> None:
         os.chown(path, found.st_uid, found.st_gid)
 
 
+def has_metrics(paths: Paths) -> bool:
+    """Tell whether the ini has the daemon answer Prometheus; one that cannot be used does not."""
+    with suppress(SettingsError, HostError):
+        return bool(load_for_hook(paths, keep=False)[0].metrics)
+    return False
+
+
 def load_for_hook(paths: Paths, keep: bool = True) -> tuple[Settings, list[str]]:
     """Return the settings a hook goes by, and warnings: the last good copy for what is wrong in the ini.
 

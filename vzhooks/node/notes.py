@@ -80,7 +80,18 @@ def _check_texts(more: list[str], *texts: str) -> None:
 
 def save_ves(path: str, records: Records) -> None:
     """Replace the records of VEs."""
-    save(path, {ctid: asdict(r) for ctid, r in sorted(records.items())})
+    save_texts(path, {ctid: text_of(ctid, record) for ctid, record in records.items()})
+
+
+def text_of(ctid: str, record: Record) -> str:
+    """Return one record as it stands in the file."""
+    return json.dumps({ctid: asdict(record)}, indent=1)[2:-2]
+
+
+def save_texts(path: str, texts: Mapping[str, str]) -> None:
+    """Replace the records of VEs by these texts of `text_of`."""
+    rows = ",\n".join(text for _, text in sorted(texts.items()))
+    files.replace(path, f"{{\n{rows}\n}}\n" if rows else "{}\n", 0o600)
 
 
 def load_tables(path: str) -> dict[str, int]:

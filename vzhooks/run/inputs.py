@@ -12,12 +12,13 @@ from vzhooks.config.settings import Settings, parse
 from vzhooks.config.vzconf import VeConfig, of_ve
 from vzhooks.errors import HostError, InputError, SettingsError
 from vzhooks.model import Problem
-from vzhooks.node import evidence, host, ini, notes, uplink_notes
+from vzhooks.node import evidence, host, ini, uplink_notes
 from vzhooks.node.host import Paths
 from vzhooks.policy.evidence import Reading
 from vzhooks.policy.health import Health, Standing
 from vzhooks.policy.records import Records
 from vzhooks.run import trial
+from vzhooks.run.doors import Doors
 from vzhooks.run.request import COMMAND, HOOK, LEAVE, Request
 
 _Note = TypeVar("_Note")
@@ -42,13 +43,13 @@ class Inputs:
     tried: str | None = None
 
 
-def read(paths: Paths, request: Request, now: float) -> Inputs:
+def read(paths: Paths, request: Request, now: float, doors: Doors) -> Inputs:
     """Read all of them; raises SettingsError, HostError or InputError where a run cannot go by what is there.
 
     now: seconds since boot.
     """
     used, warnings, tried = _used(paths, request)
-    known = notes.load_ves(paths.ves)
+    known = doors.known(paths)
     health, more = _or_nothing(lambda: uplink_notes.load_health(paths.health, now))
     standing, still_more = _or_nothing(lambda: uplink_notes.load_standing(paths.standing))
     found = {c: _held(c) if c in request.held else r for c, r in configs(paths, request).items()}

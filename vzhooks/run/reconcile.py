@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,10 +28,11 @@ from vzhooks.policy.facts import Facts, in_this_node, known_of, settle
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.harden import Outcome
 from vzhooks.policy.plan import Scope
-from vzhooks.policy.records import Record, Records
+from vzhooks.policy.records import Record
 from vzhooks.policy.trial import Trial
 from vzhooks.policy.wanting import Wanted
 from vzhooks.run import first, inputs, keep, obstacles, trial
+from vzhooks.run.doors import Doors
 from vzhooks.run.inputs import Inputs
 from vzhooks.run.request import HOOK, Report, Request
 
@@ -40,12 +40,13 @@ if TYPE_CHECKING:
     from vzhooks.kernel.netlink import Kernel
 
 
-def run(paths: Paths, request: Request, kernel: Kernel | None = None) -> Report:
+def run(paths: Paths, request: Request, doors: Doors | None = None) -> Report:
     """Make found equal wanted for what the request names, and report; before that give back what was on trial too long.
 
-    kernel: one that is open already, which stays open. Raises LockBusy, HostError, SettingsError and KernelError where
-    nothing could be decided: nothing is then changed.
+    doors: by what to read, where somebody remembers the node. Raises LockBusy, HostError, SettingsError and KernelError
+    where nothing could be decided: nothing is then changed.
     """
+    doors = doors or Doors()
     with host.lock(paths.lock, request.wait_s):
         must = request.door == HOOK or request.installed
         if must and os.path.isdir(paths.conf_dir) and not host.is_installed(paths):
@@ -54,10 +55,10 @@ def run(paths: Paths, request: Request, kernel: Kernel | None = None) -> Report:
         trial.refuse_second(held, request)
         if held and trial.left(held) <= 0 and not request.dry_run and not request.empty:
             try:
-                back, news = _give_back(paths, held, kernel)
+                back, news = _give_back(paths, held, doors)
             except VzhooksError as error:
                 news = trial.give_up(error)
-        report = _run(paths, request, kernel)
+        report = _run(paths, request, doors)
         return trial.told(paths, request, replace(report, moved=(*back.moved, *report.moved)), news)
 
 
@@ -65,28 +66,27 @@ def give_back(paths: Paths, wait_s: float = 10.0) -> tuple[Report, str] | None:
     """Give back what was on trial for too long; return what was done and the line that says so, None for nothing."""
     with host.lock(paths.lock, wait_s):
         held = trial.pending(paths)
-        done = _give_back(paths, held) if held and trial.left(held) <= 0 else (Report(), "")
+        done = _give_back(paths, held, Doors()) if held and trial.left(held) <= 0 else (Report(), "")
         return done if done[1] else None
 
 
-def _give_back(paths: Paths, held: Trial, kernel: Kernel | None = None) -> tuple[Report, str]:
+def _give_back(paths: Paths, held: Trial, doors: Doors) -> tuple[Report, str]:
     restored = trial.restore(paths, held)
     if held.returned:  # all but the ini, which could not be written
         if restored:
             trial.forget(paths)
         return Report(), ""
-    report = _run(paths, trial.request_back(paths, held), kernel)
+    report = _run(paths, trial.request_back(paths, held), doors)
     return report, trial.end(paths, held, report, restored)
 
 
-def _run(paths: Paths, request: Request, kernel: Kernel | None = None) -> Report:
-    read = inputs.read(paths, request, trial.now())
-    if _untouched(read, request):
-        report = _note_only(paths, read, request)
+def _run(paths: Paths, request: Request, doors: Doors) -> Report:
+    read = inputs.read(paths, request, trial.now(), doors)
+    if _untouched(read, request) and not keep.is_loose(paths):
+        report = _note_only(paths, read, request, doors)
     else:
-        from vzhooks.kernel.netlink import Kernel  # costs 150 ms, which a VE without uplink need not pay
-        with nullcontext(kernel) if kernel else Kernel() as opened:
-            report = _Run(paths, request, read, opened).report()
+        with doors.kernel() as kernel:
+            report = _Run(paths, request, read, kernel, doors).report()
     return replace(report, warnings=read.warnings, configs=read.configs, ini=read.settings)
 
 
@@ -101,16 +101,12 @@ def _untouched(read: Inputs, request: Request) -> bool:
     return not any(r.uplink for r in read.known.values()) and not any(map(may_have_uplink, read.configs.values()))
 
 
-def _note_only(paths: Paths, read: Inputs, request: Request) -> Report:
-    seen = evidence.evidence({}, evidence.veip(paths), evidence.lock_dirs(paths, read.vz_conf))
+def _note_only(paths: Paths, read: Inputs, request: Request, doors: Doors) -> Report:
+    seen = evidence.evidence({}, doors.listed(paths), evidence.lock_dirs(paths, read.vz_conf))
     count = census.take(read.configs, seen, read.known, trial.now(), request.event)
-    _save(paths, read.known, count.records, request)
+    if not request.dry_run:
+        doors.note(paths, read.known, count.records)
     return Report(problems=count.problems, settings=read.settings)
-
-
-def _save(paths: Paths, before: Records, after: Records, request: Request) -> None:
-    if not request.dry_run and dict(before) != dict(after):
-        notes.save_ves(paths.ves, after)
 
 
 class _Decided(NamedTuple):
@@ -125,8 +121,9 @@ class _Decided(NamedTuple):
 class _Run:
     """Hold one run's inputs; every step is one method, in the order of `report`."""
 
-    def __init__(self, paths: Paths, request: Request, read: Inputs, kernel: Kernel) -> None:
-        self.paths, self.request, self.read, self.kernel, self.now = paths, request, read, kernel, trial.now()
+    def __init__(self, paths: Paths, request: Request, read: Inputs, kernel: Kernel, doors: Doors) -> None:
+        self.paths, self.request, self.read, self.kernel, self.doors = paths, request, read, kernel, doors
+        self.now = trial.now()
         self.settings, self.known, self.configs = read.settings, read.known, read.configs
 
     def report(self) -> Report:
@@ -140,7 +137,7 @@ class _Run:
         keep.save_node(self.paths, {**self._recorded, **report.tables}, self._before, decided.hard, self.request.empty)
         if not self.request.empty:
             keep.save_networks(self.paths, report.ways, report.settings, report.facts.nics)
-            _save(self.paths, self.known, report.records, self.request)
+            self.doors.note(self.paths, self.known, report.records)
             keep.save_standing(self.paths, self.read.standing, report.standing)
         return self._carry_out(report, decided.wanted, decided.handed, decided.hard)
 
@@ -161,7 +158,7 @@ class _Run:
         standing, changed = health.stood(uplinks.who_stands(self.settings, facts.nics, facts.health),
                                          self.read.standing, self.now)
         scope = plan.ALL if changed else self._scope(count, found, wanted)  # a switch concerns all VEs of an uplink
-        ops = plan.diff(wanted.items | hard.wanted, found, scope)
+        ops = self.doors.due(plan.diff(wanted.items | hard.wanted, found, scope))
         problems = (*count.problems, *wanted.problems, *hard.problems, *in_the_way)
         report = Report(ops, wanted.ways, problems, moves=self._moves(wanted, found, facts), tables=numbers,
                         facts=facts, known=self.known, records=count.records, found=found, settings=self.settings,
@@ -194,7 +191,7 @@ class _Run:
         kept = {i for i in report.found if not isinstance(i, (Proxy, Sysctl)) or getattr(i, "key", "") in set_now}
         apply(plan.diff(frozenset(kept), now), self.kernel, self.request.watch)
         keep.forget_hardening(self.paths, self._before)
-        _save(self.paths, report.records, self.known, self.request)
+        self.doors.note(self.paths, report.records, self.known)
         if self.request.trying:
             trial.forget(self.paths)
         return replace(report, refused=refused, problems=(*report.problems, Problem("", refused, True)))
@@ -202,7 +199,7 @@ class _Run:
     def _facts(self, others: tuple[Other, ...]) -> tuple[Facts, Evidence]:
         """Return what the kernel says, each device with its role, and the evidence of VEs that live."""
         raw = self.kernel.facts()
-        listed = evidence.veip(self.paths)
+        listed = self.doors.listed(self.paths)
         seen = evidence.evidence(inputs.roots(self.paths, self.read, listed), listed,
                                  evidence.lock_dirs(self.paths, self.read.vz_conf))
         configs = [c for c in self.configs.values() if isinstance(c, VeConfig)]

@@ -21,7 +21,8 @@ A hardware node of OpenVZ or Virtuozzo has several NICs. A container (VE) whose 
 UPLINK="eth3" leaves the node by eth3 or not at all: routing rules and, independently, an nftables guard
 hold that, whatever link, gateway, route or rule is lost. Only eth3 answers for the VE's addresses.
 vzctl calls the scripts that `vzhooks install` puts into /etc/vz/conf when a VE is mounted and unmounted,
-which is its start and stop; `vzhooks resync` does the same for all at any time."""
+which is its start and stop; `vzhooks resync` does the same for all at any time, and the daemon whenever
+something on the node changes."""
 
 FILES = {
     "/etc/vz/vzhooks.ini": "Names the node's uplinks; see vzhooks.ini(5). Everything has a default.",
@@ -39,7 +40,9 @@ FILES = {
     "/etc/vz/vzhooks.ini.tried": "An ini that was on trial in the ini's place, and was not confirmed.",
     "/var/lib/vzhooks": "What must survive a reboot: table numbers, values found before, networks of NICs, the "
     "last good ini, what is on trial.",
-    "/run/vzhooks": "Notes on live VEs, and the lock.",
+    "/run/vzhooks": "Notes on live VEs, the locks, and the daemon's socket.",
+    "/etc/systemd/system/vzhooks.service, vzhooks.socket": "Run the daemon, which serves hooks and commands, watches "
+    "the node and mends it. Without it all works as well, slower and unwatched.",
 }
 
 EXAMPLES = {
@@ -61,7 +64,8 @@ INI_INTRO = """\
 of any LAN NIC is an uplink. Once a section [uplink:NAME] exists, only the names of such sections are.
 Only root may write the file and its directory. A comment begins with ; or #.
 An error in one [uplink:NAME] concerns that uplink alone. An ini that cannot be used at all is refused by the
-commands, and hooks go by the last one that was good. After a change run `vzhooks resync`."""
+commands, and hooks go by the last one that was good. The daemon sees a change by itself;
+without it run `vzhooks resync`."""
 
 
 def pages(outline: Outline, version: str) -> dict[str, str]:

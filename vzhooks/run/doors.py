@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""By what a run reads the node and writes its notes: everything, as it is now, unless somebody remembers it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from vzhooks.node import evidence, notes
+from vzhooks.node.host import Paths
+from vzhooks.policy.plan import Op
+from vzhooks.policy.records import Records
+
+if TYPE_CHECKING:
+    from vzhooks.kernel.netlink import Kernel
+
+
+class Doors:
+    """Read everything, each time anew."""
+
+    @contextmanager
+    def kernel(self) -> Iterator[Kernel]:
+        """Open the kernel; raises HostError where that cannot be."""
+        from vzhooks.kernel.netlink import Kernel  # costs 150 ms, which a VE without uplink need not pay
+        with Kernel() as opened:
+            yield opened
+
+    def known(self, paths: Paths) -> Records:
+        """Return our notes on VEs; raises HostError as `notes.load_ves`."""
+        return notes.load_ves(paths.ves)
+
+    def note(self, paths: Paths, before: Records, after: Records) -> None:
+        """Write down what became of the notes that `known` returned; raises HostError."""
+        if dict(before) != dict(after):
+            notes.save_ves(paths.ves, after)
+
+    def listed(self, paths: Paths) -> Mapping[str, tuple[str, ...]]:
+        """Return the addresses by VE that vzctl keeps a list of."""
+        return evidence.veip(paths)
+
+    def due(self, ops: tuple[Op, ...]) -> tuple[Op, ...]:
+        """Return which of the changes between found and wanted are to be made."""
+        return ops
