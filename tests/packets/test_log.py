@@ -115,3 +115,22 @@ def test_a_refusal_of_the_kernel_names_the_change_once(site, verbose, mark):
     lines = site.vzhooks(*verbose, "harden", rc=1).stderr.splitlines()
     refusal = "sysctl -w net/ipv4/conf/default/rp_filter=2: " + mark + "cannot be written (Read-only file system)"
     assert [line for line in lines if "default/rp_filter" in line] == [f"vzhooks harden: {refusal}"]
+
+
+def test_a_switch_is_one_line(site, journal):
+    site.ini("[uplink:isp1]\ndevice = eth3\nbackup = isp2\n[uplink:isp2]\ndevice = eth4\n")
+    site.ve("101", VE101, uplink="isp1")
+    site.end_announcers()
+    journal()
+    site.node.link("eth3", up=False)
+    for command in (("resync", "--dry-run"), ("resync",), ("resync",)):
+        site.vzhooks(*command, rc=None)
+    entries = journal("switch")
+    told = r'event=switch uplink=isp1 from=isp1 to=isp2 device=eth4 why="eth3 is down" ves=1'
+    assert [e["MESSAGE"] for e in entries] == [told] and entries[0]["PRIORITY"] == "4"
+    site.node.link("eth4", up=False)
+    site.vzhooks("resync", rc=1)
+    assert journal("switch") == []
+    site.up("eth3")
+    site.vzhooks("resync")
+    assert [(e["VZHOOKS_TO"], e["PRIORITY"]) for e in journal("switch")] == [("isp1", "5")]

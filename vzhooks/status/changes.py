@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from vzhooks.policy.counts import Counts
 from vzhooks.status import rows
@@ -26,7 +26,7 @@ def between(before: View, after: View) -> Iterator[str]:
     assert isinstance(old, list) and isinstance(warnings, list)
     yield from (f"warning: {text}" for text in warnings if text not in old)
     yield from _uplinks(_named("uplink", rows.uplinks(before)), _named("uplink", rows.uplinks(after)))
-    yield from _ves(_named("ve", rows.ves(before)), _named("ve", rows.ves(after)))
+    yield from _ves(_by_ve(before), _by_ve(after))
 
 
 def mended(before: Counts, after: Counts) -> Iterator[str]:
@@ -57,22 +57,30 @@ def _uplinks(before: Mapping[str, Row], after: Mapping[str, Row]) -> Iterator[st
     yield from (f"uplink {name}: gone from the ini" for name in before if name not in after)
 
 
-def _ves(before: Mapping[str, Row], after: Mapping[str, Row]) -> Iterator[str]:
+def _by_ve(view: View) -> dict[str, list[Row]]:
+    """Return the rows of each VE: one for each uplink that it goes by."""
+    found: dict[str, list[Row]] = {}
+    for row in rows.ves(view):
+        found.setdefault(str(row["ve"]), []).append(row)
+    return found
+
+
+def _ves(before: Mapping[str, list[Row]], after: Mapping[str, list[Row]]) -> Iterator[str]:
     for ctid in (c for c in before if c not in after):
         yield f"VE {ctid}: stopped"
-    for ctid, row in after.items():
-        was, now = _of_ve(before.get(ctid)), _of_ve(row)
+    for ctid, mine in after.items():
+        was, now = _of_ve(before.get(ctid, ())), _of_ve(mine)
         if was != now:
-            name = f" ({row['name']})" if row["name"] else ""
-            yield _line(f"VE {ctid}{name}", was, now, row["why"])
+            name = f" ({mine[0]['name']})" if mine[0]["name"] else ""
+            yield _line(f"VE {ctid}{name}", was, now, joined(dict.fromkeys(str(row["why"]) for row in mine)))
 
 
-def _of_ve(row: Row | None) -> str:
-    """Return a VE's state in a few words: what it is, and by which device it leaves."""
-    if row is None:
-        return STOPPED
-    phase = f"{row['phase']}, " if row["phase"] not in ("running", STOPPED) else ""
-    return f"{phase}{row['state']}" + (f" by {row['device']}" if row["device"] and row["state"] != STOPPED else "")
+def _of_ve(found: Sequence[Row]) -> str:
+    """Return a VE's state in a few words: what it is, and by which device it leaves, of each uplink that it goes by."""
+    phases = dict.fromkeys(str(row["phase"]) for row in found if row["phase"] not in ("running", STOPPED))
+    ways = (f"{row['state']}" + (f" by {row['device']}" if row["device"] and row["state"] != STOPPED else "")
+            for row in found)
+    return ", ".join((*phases, *dict.fromkeys(ways))) or STOPPED
 
 
 def rates(uplinks: Mapping[str, str], before: Traffic, after: Traffic, seconds: float) -> str:

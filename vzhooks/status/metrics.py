@@ -17,8 +17,9 @@ from vzhooks.policy.health import DOWN
 from vzhooks.status import rows, verdict
 from vzhooks.status.view import STOPPED, View, ways
 
-STATES = (verdict.OK, verdict.UNASSIGNED, verdict.BACKUP, verdict.LAN_ONLY, verdict.DRIFT, verdict.BLOCKED,
-          verdict.DIVERTED, verdict.NO_GATEWAY, verdict.MOUNTED)
+STATES = (verdict.DIVERTED, verdict.DRIFT, verdict.MOUNTED, verdict.NO_GATEWAY, verdict.BLOCKED, verdict.BACKUP,
+          verdict.LAN_ONLY, verdict.OK, verdict.UNASSIGNED)
+"""What a VE can be, the worst first: one that goes by several uplinks counts once, by the worst of its ways."""
 GAUGE, COUNTER, HISTOGRAM = "gauge", "counter", "histogram"
 
 
@@ -55,7 +56,7 @@ class Measured:
 def families(seen: Measured) -> Iterator[Family]:
     """Return all numbers there are."""
     uplinks = [r for r in rows.uplinks(seen.view) if r["health"]]
-    states = Counter(state for w in ways(seen.view) if (state := verdict.judge(w, seen.view)[0]) != STOPPED)
+    states = _states(seen.view)
     standing, counts = seen.view.report.standing, seen.counts
     yield Family("vzhooks_uplink_up", GAUGE, "Whether an uplink works: its link, and what it is probed by.", tuple(
         Sample(r["health"] != DOWN, {"uplink": str(r["uplink"]), "device": str(r["device"])}) for r in uplinks))
@@ -76,6 +77,15 @@ def families(seen: Measured) -> Iterator[Family]:
         Sample(seen.traffic[dev][n], {"uplink": str(r["uplink"]), "direction": way}) for r in uplinks
         if (dev := str(r["device"])) in seen.traffic for n, way in enumerate(("in", "out"))))
     yield Family("vzhooks_build_info", GAUGE, "The version of vzhooks.", (Sample(1, {"version": seen.version}),))
+
+
+def _states(view: View) -> Counter[str]:
+    worst: dict[str, int] = {}
+    for way in ways(view):
+        state = verdict.judge(way, view)[0]
+        if state != STOPPED:
+            worst[way.ve.ctid] = min(worst.get(way.ve.ctid, len(STATES)), STATES.index(state))
+    return Counter(STATES[place] for place in worst.values())
 
 
 def _by(name: str, text: str, label: str, numbers: Mapping[str, int]) -> Family:

@@ -38,10 +38,9 @@ CASES = {
         BACKED.replace("backup", "probe = gateway\nbackup"), (), {"isp1": SILENT}, ("isp1", "isp2"), [
             ("uplink-down", "warning", "uplink isp1", "down since 2m: gateway 192.168.18.1 does not answer on eth3; "
              "isp2 stands in")]),
-    "a backup with an error": (BACKED + "tabel = 7\n", (), {}, (), [
-        ("backup", "error", "uplink isp1", "its backup cannot be used: vzhooks.ini:6: [uplink:isp2] tabel: unknown "
-         "key; did you mean table? allowed: device, gateway, gateway6, backup, probe, probe_interval, probe_fail, probe_ok, "
-         "hold_down, table")]),
+    "a backup with an error": (BACKED + "table = 254\n", (), {}, (), [
+        ("backup", "error", "uplink isp1", "its backup cannot be used: vzhooks.ini:6: [uplink:isp2] table = 254: not a "
+         "free table; allowed: 1 to 4294967295 but 253, 254, 255")]),
     "a backup by the same device": (BACKED.replace("eth4", "eth3"), (), {}, (), [
         ("backup", "warning", "uplink isp1", "its backup isp2 goes by eth3 as well, so it has no link either when that "
          "has none")]),

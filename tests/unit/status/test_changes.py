@@ -73,6 +73,15 @@ def test_rates_are_bits_a_second_in_three_digits(came, text):
     assert found == f"isp1 in {text} out 1 kbit/s"
 
 
+def test_a_ve_with_several_uplinks_is_one_line():
+    both = replace(BACKED, uplinks={**UPLINKS, "isp3": replace(UPLINKS["isp3"], sources=("192.168.18.102/32",))})
+    ve = Ve("101", ("192.168.18.101", "192.168.18.102"), "isp3,isp1")
+    before, after = (view(ve, settings=both, facts=facts) for facts in (FACTS, DOWN))
+    lines = [line for line in between(before, after) if "VE" in line]
+    assert len(lines) == 1 and lines[0].startswith(
+        "VE 101 (name of 101): lan-only by eth5, ok by eth3 -> lan-only by eth5, backup by eth5: no IPv4 gateway known")
+
+
 def test_two_ves_at_once_are_two_lines():
     other = Ve("102", ("192.168.18.102",), "isp1")
     assert len(list(between(seen(), seen(VE101, other)))) == 2

@@ -1,9 +1,11 @@
 """The numbers for Prometheus are those of status, of the daemon and of the kernel, in its own format."""
 
+from dataclasses import replace
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.unit.status.test_rows import VE101, view
+from tests.unit.status.test_rows import SETTINGS, VE101, view
 from vzhooks.daemon.exposing import exposition
 from vzhooks.model import Rule, Ve
 from vzhooks.policy.counts import Counts
@@ -41,6 +43,13 @@ FOUND = numbers(as_text(families(SEEN)))
 ])
 def test_a_number(key, value):
     assert FOUND[key] == pytest.approx(value)
+
+
+def test_a_ve_with_several_uplinks_counts_once_by_the_worst():
+    two = view(Ve("101", ("192.168.18.101", "192.168.18.102"), "isp2,isp1"), settings=replace(SETTINGS, uplinks={
+        "isp1": SETTINGS.uplinks["isp1"], "isp2": replace(SETTINGS.uplinks["isp2"], sources=("192.168.18.102/32",))}))
+    found = numbers(as_text(families(Measured(two, "1"))))
+    assert (found["vzhooks_ves", "blocked"], found["vzhooks_ves", "ok"]) == (1, 0)
 
 
 def test_a_broken_uplink_and_a_device_that_is_not_there_have_no_numbers():
