@@ -29,7 +29,8 @@ class Follower:
         if width:
             fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
         self.process = site.node.hn.popen([sys.executable, "-I", "-m", "vzhooks", "status", "--watch", *args],
-                                          stdout=theirs, stderr=subprocess.PIPE, env={"PATH": os.environ["PATH"], "TERM": "xterm"})
+                                          stdout=theirs, stderr=subprocess.PIPE,
+                                          env={"PATH": os.environ["PATH"], "TERM": "xterm"})
         os.close(theirs)
         os.set_blocking(self._line, False)
 

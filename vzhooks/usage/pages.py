@@ -33,7 +33,7 @@ STATES = {
     "no-gateway": "its uplink's gateway does not answer, by the neighbour cache",
     "blocked": "cut off: `why` tells the reason",
     "lan-only": "no gateway is known",
-    "backup": "its uplink is down and it goes by that one's backup",
+    "backup": "its uplink is down, or held, and it goes by a backup: `why` tells the reason",
     "unassigned": "it has no uplink, so main decides",
     "ok": "it leaves by its uplink: the kernel itself says so",
 }
