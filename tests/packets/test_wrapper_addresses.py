@@ -10,6 +10,8 @@ from tests.lab.wire import neighbour, send_udp
 from tests.site import CLIENT, VE101, Site
 from tests.wrapped import NEW, Wrapped, state
 
+NEWER = "192.168.18.151"
+
 pytestmark = pytest.mark.generation(4)  # of OpenVZ 9 there is one test of its own
 
 
@@ -111,6 +113,30 @@ def test_an_address_of_another_ve_is_not_taken(moved):
         moved.end("exit 7")
     moved.site.leaves_by("102", "eth3")
     moved.site.settled()
+
+
+@pytest.mark.parametrize("uplink", ["eth3", None])
+def test_an_address_of_a_ve_that_is_only_mounted_is_refused(moved, uplink):
+    """Nothing of that one is routed, so vzctl would publish the address; but it is not this VE's to leave by."""
+    moved.site.node.create_ve("102", ["192.168.18.102"], uplink)
+    assert moved.site.vzctl.mount("102").rc == 0
+    moved.site.end_announcers()
+    before = state(moved)
+    moved.run("set", "101", "--ipadd", f"{NEW},192.168.18.102", "--uplink", "eth4", "--save", rc=1,
+              says="192.168.18.102 is of VE 102")
+    assert moved.argv() is None and state(moved) == before
+
+
+@pytest.mark.parametrize("words", [[f"{NEW},{NEWER}"], [f"{NEW} {NEWER}"], [NEW, "--ipadd", NEWER]],
+                         ids=["comma", "blank", "two"])
+def test_a_list_of_addresses_is_closed_before_it_is_published(moved, words):
+    with moved.at_work("set", "101", "--ipadd", *words, "--uplink", "eth4", "--save"):
+        for address in (NEW, NEWER):
+            moved.site.vzctl.ipadd("101", address)
+            moved.site.leaves_by("101", "eth4", src=address)
+        moved.end()
+    for address in (NEW, NEWER):
+        moved.site.leaves_by("101", "eth4", src=address)
 
 
 def test_a_restart_by_setmode_keeps_the_new_address_closed(moved):

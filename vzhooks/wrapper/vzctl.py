@@ -20,7 +20,7 @@ from vzhooks.policy.records import Expected
 from vzhooks.run import assign, events, reconcile
 from vzhooks.run.assign import Assigned
 from vzhooks.run.events import Event
-from vzhooks.run.request import Request
+from vzhooks.run.request import Report, Request
 from vzhooks.wrapper import spawn, split
 from vzhooks.wrapper.split import Asked
 
@@ -109,9 +109,17 @@ class _Job:
         """Let the addresses that vzctl is about to publish have their uplink, or no way out at all."""
         if not self.coming:
             return
-        failures = self._expect(Expected(self.name, self.coming))
-        if any(f.opens for f in failures):
-            raise HostError(f"VE {self.ctid}: {failures[0].text}; {', '.join(self.coming)} could leave by any NIC, "
+        report = self._expect(Expected(self.name, self.coming))
+        owners = {a: w.ve.ctid for w in report.ways for a in w.ve.addresses if w.ve.ctid != self.ctid}
+        taken = [a for a in self.coming if a in owners and a not in report.facts.local]  # what is routed vzctl refuses
+        if taken:
+            raise HostError(f"VE {self.ctid}: {taken[0]} is of VE {owners[taken[0]]}, which is mounted; take it from that "
+                            "one first; vzctl was not called")
+        if report.refused:
+            raise HostError(f"VE {self.ctid}: {report.refused}, so vzctl was not called; `vzhooks set --force` lets it be")
+        failures = [f.text for f in report.failures if f.opens]
+        if failures:
+            raise HostError(f"VE {self.ctid}: {failures[0]}; {', '.join(self.coming)} could leave by any NIC, "
                             "so vzctl was not called")
 
     def _open(self) -> None:
@@ -122,9 +130,9 @@ class _Job:
         except VzhooksError as error:  # what vzctl ended with counts for more
             _say(f"VE {self.ctid}: {error}")
 
-    def _expect(self, expected: Expectation):
+    def _expect(self, expected: Expectation) -> Report:
         request = Request(ctids=frozenset({self.ctid}), expect={self.ctid: expected}, installed=self.installed)
-        return reconcile.run(self.paths, request).failures
+        return reconcile.run(self.paths, request)
 
 
 def _say(line: str) -> None:
