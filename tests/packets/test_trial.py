@@ -3,7 +3,6 @@
 import json
 import os
 import pty
-import subprocess
 import sys
 import time
 
@@ -106,7 +105,7 @@ def test_hooks_go_by_what_is_tried_and_then_by_what_was(settled):
     settled.leaves_by("102", "eth4")
     settled.end_announcers()  # and the process that gives back
     assert not is_over(settled)
-    _end_time(settled)
+    end_time(settled)
     started = settled.vzctl.start("105") if settled.node.create_ve("105", ["192.168.18.105"]) else None
     assert started.rc == 0 and "was not confirmed in time" in started.stderr
     settled.end_announcers()
@@ -116,7 +115,7 @@ def test_hooks_go_by_what_is_tried_and_then_by_what_was(settled):
     settled.settled()
 
 
-def _end_time(site, **more):
+def end_time(site, **more):
     note = json.loads(site.node.hn.read(NOTE))
     site.node.hn.write(NOTE, json.dumps({**note, "until": 1.0, **more}), 0o600)
 
@@ -156,7 +155,7 @@ def test_who_locks_himself_out_is_let_in_again(settled):
 def test_a_reboot_is_the_end_of_a_trial(edited):
     edited.vzhooks("resync", "--confirm", "60")
     edited.end_announcers()
-    _end_time(edited, until=1e9, boot="another boot")
+    end_time(edited, until=1e9, boot="another boot")
     edited.flush("rules")
     edited.flush("nft")
     edited.node.hn.path("/run/vzhooks/ves.json").unlink()
@@ -233,37 +232,8 @@ def test_who_was_moved_by_hand_meanwhile_is_not_moved_back(settled):
     settled.vzhooks("resync", "--confirm", "60")
     settled.end_announcers()
     settled.vzhooks("set", "102", "--uplink", "none")
-    _end_time(settled)
+    end_time(settled)
     assert "is over; `vzhooks resync` gives it back now" in settled.vzhooks("status", rc=None).stdout
     settled.vzhooks("resync")
     settled.leaves_by("101", "eth3")
     settled.leaves_by("102", "eth0")
-
-
-@pytest.mark.generation(4)
-def test_an_ini_that_cannot_be_put_back_counts_for_nothing_all_the_same(edited):
-    edited.vzhooks("resync", "--confirm", "2")
-    edited.hn("sh", "-c", "mount --bind /etc/vz /etc/vz && mount -o remount,bind,ro /etc/vz")
-    wait_for(lambda: not kept_by(edited))
-    edited.leaves_by("101", "eth3")
-    assert edited.node.hn.read(INI) == AFTER
-    edited.settled()
-    edited.hn("umount", "/etc/vz")
-    edited.vzhooks("resync")
-    assert (edited.node.hn.read(INI), edited.node.hn.read(TRIED)) == (BEFORE, AFTER)
-    assert is_over(edited)
-    edited.settled()
-
-
-@pytest.mark.generation(4)
-def test_what_dies_in_the_midst_of_a_trial_s_changes_is_given_back(edited):
-    """Killed with no chance to say goodbye; the process that gives back was there before the first change."""
-    child = edited.node.hn.popen([sys.executable, "-I", "-m", "vzhooks", "-v", "resync", "--confirm", "3"],
-                                 stderr=subprocess.PIPE)
-    child.stderr.readline()
-    child.kill()
-    child.wait()
-    child.stderr.close()
-    wait_for(lambda: is_over(edited))
-    edited.leaves_by("101", "eth3")
-    edited.settled()
