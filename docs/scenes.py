@@ -105,6 +105,14 @@ def trouble() -> dict[str, str]:
         return on.said
 
 
+def numbers() -> dict[str, str]:
+    """Show what Prometheus gets."""
+    with stage() as on:
+        on.ready()
+        on.type("all", "vzhooks status --prometheus | grep -v -e '^#' -e hook_seconds")
+        return on.said
+
+
 def leave() -> dict[str, str]:
     """Show how a node is given back."""
     with stage() as on:
@@ -131,7 +139,7 @@ def migrate() -> dict[str, str]:
 
 
 SCENES: dict[str, Callable[[], dict[str, str]]] = {
-    "start": start, "changes": changes, "trouble": trouble, "leave": leave, "migrate": migrate}
+    "start": start, "changes": changes, "trouble": trouble, "numbers": numbers, "leave": leave, "migrate": migrate}
 
 
 def measured() -> dict[str, dict[str, dict[str, str]]]:

@@ -7,8 +7,12 @@ import subprocess
 import pytest
 
 from pack.release import ROOT
+from vzhooks.config.settings import Settings
+from vzhooks.policy.guard import REASONS
+from vzhooks.run.request import Report
+from vzhooks.status import metrics as metrics_of
+from vzhooks.status.view import View
 from vzhooks.usage.outline import outline
-from vzhooks.usage.pages import STATES
 
 FOLDER = ROOT / "contrib/prometheus"
 RULES = (FOLDER / "vzhooks.rules.yml").read_text()
@@ -22,8 +26,10 @@ LABELS = {
 ANY = {"job", "instance"}
 """Labels that Prometheus itself gives."""
 TARGETS = [t for panel in DASHBOARD["panels"] for t in panel["targets"]]
-QUERIES = {**{t["expr"]: t["legendFormat"] for t in TARGETS},
-           **dict.fromkeys(re.findall(r"^ +expr: (.*)$", RULES, re.MULTILINE), "")}
+# An expression stands behind its key or, folded, in the lines below it.
+FOLDED = re.compile(r"^ +expr: (?:>-\n)?((?:.*\n)+?)(?= +(?:for|labels):)", re.MULTILINE)
+EXPRESSIONS = [" ".join(text.split()) for text in FOLDED.findall(RULES)]
+QUERIES = {**{t["expr"]: t["legendFormat"] for t in TARGETS}, **dict.fromkeys(EXPRESSIONS, "")}
 
 
 def promtool(*words, cwd=FOLDER):
@@ -61,8 +67,16 @@ def test_a_query_asks_for_what_there_is(query):
     asked |= {word for inside in re.findall(r"by \(([^)]*)\)", query) for word in inside.split(", ")}
     asked |= set(re.findall(r"\{\{(\w+)\}\}", QUERIES[query]))
     assert asked <= known, query
-    for states in re.findall(r"state=~?\"([^\"]*)\"", query):
-        assert set(states.split("|")) <= set(STATES), query
+    for label, values in re.findall(r"(state|reason|direction)=~?\"([^\"]*)\"", query):
+        there = {"state": metrics_of.STATES, "reason": REASONS, "direction": ("in", "out")}[label]
+        assert set(values.split("|")) <= set(there), query
+
+
+def test_the_metrics_are_those_that_there_are():
+    seen = metrics_of.Measured(View(Report(), Settings(), ()), "1")
+    names = {f.name for f in metrics_of.families(seen)}
+    assert {re.sub("_bucket$", "", name) for name in LABELS} == names
+    assert len(EXPRESSIONS) == RULES.count("- alert:")
 
 
 def test_alerts_name_commands_that_there_are():
