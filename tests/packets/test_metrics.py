@@ -155,3 +155,18 @@ def test_an_address_that_is_taken_or_not_here_is_one_line_and_no_end(site):
             site.ini(INI)
             until(lambda: connects(site))
             assert get(site)[0].startswith("HTTP/1.1 200 OK")
+
+
+def test_install_lets_the_daemon_s_unit_listen_where_the_ini_wants_it(site):
+    place = "/etc/systemd/system/vzhooks.service.d"
+    assert not site.node.hn.exists(place)
+    site.ini(INI)
+    assert f"put {place}/10-metrics.conf" in site.vzhooks("install").stdout
+    assert "RestrictAddressFamilies=AF_INET AF_INET6\n" in site.node.hn.read(f"{place}/10-metrics.conf")
+    assert site.vzhooks("install").stdout == ""
+    site.ini("")
+    assert f"removed {place}/10-metrics.conf" in site.vzhooks("install").stdout
+    site.ini(INI)
+    site.vzhooks("install")
+    site.vzhooks("uninstall")
+    assert not site.node.hn.exists(place)

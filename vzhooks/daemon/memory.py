@@ -134,6 +134,10 @@ class Near(Doors):
         """Return what vzctl has listed of these VEs."""
         return evidence.veip(paths, self._ctids or None)
 
+    def is_whole(self) -> bool:
+        """Leave it to the look at the whole node that others of an uplink go another way."""
+        return not self._ctids
+
     def due(self, ops: tuple[Op, ...]) -> tuple[Op, ...]:
         """Leave alone what the node has beside VEs: others need what these do not."""
         return tuple(op for op in ops if not self._ctids or address_of(op.item) or op.verb == ADD)

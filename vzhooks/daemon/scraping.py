@@ -7,6 +7,7 @@ is said once and tried again; the daemon goes on without.
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -65,7 +66,7 @@ class Scraping(Part):
             exposing.require()
             self._door = _listening(address, port)
         except (HostError, OSError) as error:
-            why = f"cannot be had ({error.strerror}); free or correct it" if isinstance(error, OSError) else error
+            why = _why(error) if isinstance(error, OSError) else str(error)
             line = f"[node] metrics = {f'[{address}]' if ':' in address else address}:{port}: {why}"
             if line != self._said:
                 log.say(f"daemon: {line}", log.ERROR)
@@ -157,6 +158,12 @@ class Scraping(Part):
     def close(self) -> None:
         """Let go of all."""
         self._shut()
+
+
+def _why(error: OSError) -> str:
+    if error.errno in (errno.EAFNOSUPPORT, errno.EPERM, errno.EACCES):  # as the unit's sandbox answers
+        return f"cannot be had ({error.strerror}); run `vzhooks install`, by which the daemon's unit lets it listen"
+    return f"cannot be had ({error.strerror}); free or correct it"
 
 
 def _response(status: str, body: str | bytes, kind: str = "text/plain; charset=utf-8") -> bytes:

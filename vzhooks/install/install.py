@@ -89,7 +89,7 @@ def _install(paths: Paths, python: str, wrapper: bool, disk: Disk) -> Iterator[s
         made.folder(folder)
     for path, script in scripts.items():
         yield from chain.put(path, script, disk)
-    yield from made.drop({*paths.all(), *files} - packed)
+    yield from made.drop({*paths.all(), *files} - packed - ({paths.metrics_unit} - set(files)))
 
 
 def _take_from_package(paths: Paths, made: Manifest, files: dict[str, bytes], links: dict[str, str]) -> frozenset[str]:

@@ -42,8 +42,8 @@ def start(paths: Paths, lines: Collection[str], version: str, dry: bool) -> Iter
     """
     if not is_here() or (not lines and command.hello(version)):
         return
-    if any(f"put {path}" in lines for path in (paths.boot_unit, paths.daemon_unit, paths.socket_unit,
-                                              paths.metrics_unit)):
+    mine = (paths.boot_unit, paths.daemon_unit, paths.socket_unit, paths.metrics_unit)
+    if any(f"{verb} {path}" in lines for path in mine for verb in ("put", "removed")):
         _systemctl(dry, "daemon-reload")
     why = _systemctl(dry, "start", SOCKET) or _systemctl(dry, "restart", SERVICE)
     yield f"now run: systemctl restart {SERVICE}   ({why})" if why else f"started {SERVICE}, which mends the node"

@@ -119,12 +119,15 @@ class Change:
         return f"uplink {self.uplink}: {self.before or 'cut off'} -> {self.after or 'cut off'}: {self.why}"
 
 
-def stood(now_by: Mapping[str, tuple[str, bool, str]], before: Mapping[str, Standing],
+def stood(now_by: Mapping[str, tuple[str, bool, str]] | None, before: Mapping[str, Standing],
           now: float) -> tuple[dict[str, Standing], tuple[Change, ...]]:
     """Return who stands in for each uplink, and what changed by that.
 
-    now_by: for each uplink who does, whether that one works, and why it is not the uplink itself.
+    now_by: for each uplink who does, whether that one works, and why it is not the uplink itself; None: all is as
+    before.
     """
+    if now_by is None:
+        return dict(before), ()
     after, changes = {}, []
     for name, (by, works, why) in now_by.items():
         was = before.get(name, Standing(name))

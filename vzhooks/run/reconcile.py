@@ -155,8 +155,8 @@ class _Run:
         theirs, kept = self._vzctls(facts), self.kernel.proxies(wanted.items)
         handed = {p for p in kept if p in theirs and p not in wanted.items}
         found |= (kept - handed) | {Sysctl(s.key, current[s.key]) for s in hard.wanted}
-        standing, changed = health.stood(uplinks.who_stands(self.settings, facts.nics, facts.health),
-                                         self.read.standing, self.now)
+        stands = uplinks.who_stands(self.settings, facts.nics, facts.health) if self.doors.is_whole() else None
+        standing, changed = health.stood(stands, self.read.standing, self.now)
         scope = plan.ALL if changed else self._scope(count, found, wanted)  # a switch concerns all VEs of an uplink
         ops = self.doors.due(plan.diff(wanted.items | hard.wanted, found, scope))
         problems = (*count.problems, *wanted.problems, *hard.problems, *in_the_way)

@@ -108,8 +108,12 @@ PAGES = {
          "packets go, and changes nothing.",
          "On a terminal the table fits its width, and leaves out columns. Into a pipe it is whole. For programs there "
          "is --json, which docs/status-json.md describes.",
-         "With --watch it goes on, and says each change in a line, until Ctrl-C. With --prometheus it prints numbers "
-         "of the whole node, as the daemon gives them to Prometheus."),
+         "With --watch it goes on, with the daemon and without: a line for each VE, uplink or part of the node that "
+         "becomes something else, with the time and why, what the daemon mended, and on a terminal how much each "
+         "uplink carries in and out. Ctrl-C ends it, with status 0.",
+         "With --prometheus it prints numbers as node_exporter's textfile collector reads them: health of uplinks, VEs "
+         "by state, drift, switches, bytes by uplink, packets that the guard dropped, and what the daemon mended and "
+         "how long its hooks took. The status is 0 then wherever they can be read."),
         {DONE: "every VE is ok, unassigned, backup, lan-only or stopped, and no change is due",
          DRIFT: "a VE is in another state, or a change is due", FAILED: "it could not be read"},
         {"vzhooks status --watch": "Says what changes from now on.",
@@ -208,18 +212,6 @@ PAGES = {
          "The removal of a package does the same."),
         {DONE: "nothing of vzhooks is left but the program", FAILED: "refused, or something could not be removed"},
         {"vzhooks uninstall --dry-run": "Says what it would remove."}),
-    "daemon": Page(
-        ("Stays on the node. It answers hooks and commands in milliseconds, since all that they need is in memory; it "
-         "watches links, addresses, rules, routes, nftables and files, and mends at once what others break; it probes "
-         "uplinks, moves VEs to the backup of one that is down, and back; and it gives numbers to Prometheus.",
-         "`vzhooks install` lets systemd run it, as vzhooks.service. Everything works without it too: then hooks take "
-         "longer, and what others break is mended by the next hook or by `vzhooks resync`. When it stops, all that is "
-         "in the kernel stays, and no VE feels it.",
-         "In the ini metrics = says where Prometheus is answered; probe, probe_interval, probe_fail, probe_ok and "
-         "hold_down say for each uplink how it is asked for, and how long it has to work again. See vzhooks.ini(5)."),
-        {DONE: "it was told to stop", FAILED: "it could not begin", BUSY: "another daemon runs"},
-        {"systemctl status vzhooks": "Tells whether it runs.", "vzhooks daemon": "Runs it in the foreground, by hand."},
-        see=("vzhooks-status(8)", "systemctl(1)")),
     "hook": Page(
         ("Does what the hook scripts do at an event of vzctl, in the environment that vzctl gives them. There is no "
          "reason to give this command by hand: `vzhooks resync` does the same for VEs that live.",
