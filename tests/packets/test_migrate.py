@@ -203,14 +203,14 @@ def test_what_is_not_plain_is_left_and_said(old):
     old.both("102", "103", "104")
     old.node.create_ve("106", pair("106"))
     rules = ["from 192.168.18.102 lookup 10003", "-6 from fd00:18::102 lookup 10004",
-             "from 192.168.18.103 iif venet0 lookup 10003", "from 192.168.18.104 lookup 77",
+             "from 192.168.18.103 to 203.0.113.0/24 lookup 10003", "from 192.168.18.104 lookup 77",
              "from 192.168.18.106 lookup 10003", "from 192.168.18.100/31 lookup 10003 priority 32000"]
     for rule in rules:
         sh(old.node.hn, f"ip {'-6 ' if rule.startswith('-6') else ''}rule add {rule.rpartition('-6 ')[2]}")
     with unchanged(old):
         done = old.vzhooks("migrate", rc=3)
     for part in ("VE 102 is left as it is: its addresses leave by eth3 and eth4, ", "VE 103 is left as it is: ",
-                 "iif venet0", "VE 104 is left as it is: ", "VE 106 does not run", "start it and give the command",
+                 "to 203.0.113.0/24", "VE 104 is left as it is: ", "VE 106 does not run", "start it and give the command",
                  "from 192.168.18.100/31 lookup 10003 priority 32000 is for more than one VE and stays"):
         assert part in done.stderr, part
     old.vzhooks("migrate", "--write")
