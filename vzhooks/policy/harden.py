@@ -100,7 +100,7 @@ def decide(before: Hardening, order: str, auto: bool, force: bool, nics: Nics, c
     order: "on" or "off" where the operator says so, else ""; auto: an assigned VE is there and
     `arp = auto`; current: values by key, keys of NICs that are gone left out.
     """
-    if order == OFF:
+    if order == OFF or (order != ON and before.mode == OFF and before.former):
         return _undo(before, current)
     if order != ON and not before.on and not (auto and not before.mode):
         return Outcome(before)
@@ -142,12 +142,15 @@ def _given_back(former: Mapping[str, str], current: Mapping[str, str]) -> dict[s
 
 
 def _undo(before: Hardening, current: Mapping[str, str]) -> Outcome:
-    """Give back the former values, but for one that somebody has changed since."""
+    """Give back the former values, but for one that somebody has changed since.
+
+    They stay noted until they are seen to be back: an undo that is cut short is brought to its end by the next run.
+    """
     ours = _given_back(before.former, current)
     changed = [k for k in before.former if k in current and k not in ours and current[k] != before.former[k]]
     problems = tuple(Problem("", f"{k} = {current[k]} was changed by somebody since hardening; left as it is")
                      for k in changed)
-    return Outcome(Hardening(OFF), frozenset(Sysctl(k, v) for k, v in ours.items()), problems)
+    return Outcome(Hardening(OFF, ours), frozenset(Sysctl(k, v) for k, v in ours.items()), problems)
 
 
 def drop_in(wanted: Iterable[Sysctl]) -> str:

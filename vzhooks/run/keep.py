@@ -14,7 +14,7 @@ from vzhooks.model import Sysctl
 from vzhooks.node import files, notes, uplink_notes
 from vzhooks.node.host import Paths
 from vzhooks.policy import harden, sources, tables
-from vzhooks.policy.harden import Hardening, Outcome
+from vzhooks.policy.harden import OFF, Hardening, Outcome
 from vzhooks.policy.health import Standing
 from vzhooks.policy.roles import Nics
 from vzhooks.policy.uplinks import Way
@@ -35,7 +35,7 @@ def save_node(paths: Paths, numbers: Mapping[str, int], before: Hardening, hard:
         # udev(7) has systemd-sysctl apply it when the device comes.
         ours += [Sysctl(harden.VENET, "1")] if harden.VENET in hard.hardening.former else []
         _persist(paths.sysctl_d, harden.drop_in(ours))
-    elif before.on:
+    elif before.on or before.former:
         _persist(paths.sysctl_d, "")
 
 
@@ -57,6 +57,12 @@ def is_loose(paths: Paths) -> bool:
     """Tell whether a venet0 came after hardening, and with another filter than it would have had."""
     return sysctl.read([harden.VENET]) == {harden.VENET: "2"} and (
         harden.VENET in notes.load_hardening(paths.harden).former)
+
+
+def settle_undo(paths: Paths, found: Hardening, whole: bool) -> None:
+    """Note down, where an undo was done whole, that all is back: from now on the values are their owner's."""
+    if whole and found.former and not found.on:
+        notes.save_hardening(paths.harden, Hardening(OFF))
 
 
 def forget_hardening(paths: Paths, before: Hardening) -> None:

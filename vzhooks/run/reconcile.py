@@ -174,8 +174,8 @@ class _Run:
         changed, refused = first.differs(self.kernel, report, before, self.paths, self.request.force)
         if refused:
             return self._take_back(report, refused)
-        if self.request.empty:
-            self.kernel.disown(handed)
+        self.kernel.disown(handed if self.request.empty else ())
+        keep.settle_undo(self.paths, hard.hardening, whole=not failures and not self.request.empty)
         dropped, kept = obstacles.drop(self.kernel, () if failures else self.request.drop)
         failures += kept
         return replace(report, failures=failures, dropped=dropped, remarks=(*report.remarks, *changed),
