@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 
 from tests.lab import Box
 
@@ -80,9 +81,10 @@ def _server() -> tuple[socket.socket, subprocess.Popen[bytes]]:
 _one_at_a_time = threading.Lock()
 
 
-def vzhooks(box: Box, *arguments: str) -> subprocess.CompletedProcess[str]:
+def vzhooks(box: Box, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a vzhooks command in a box, as `box.run` would run it."""
-    task = {"pid": box.pid, "directory": os.getcwd(), "environment": dict(os.environ), "arguments": arguments}
+    task = {"pid": box.pid, "directory": os.getcwd(), "environment": dict(os.environ if env is None else env),
+            "arguments": arguments}
     with os.fdopen(os.memfd_create("stdout"), "rb") as out, os.fdopen(os.memfd_create("stderr"), "rb") as err:
         with _one_at_a_time:
             status = _ask(json.dumps(task).encode(), [out.fileno(), err.fileno()])

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A short walk at random, and walks that once went wrong or are worth a look each time."""
+
+import pytest
+from hypothesis import Phase
+
+from tests.proof import machine
+from tests.proof.walk import replay
+
+WALKS = {
+    "a move, and a layer lost": [
+        ("configure", "101", "eth3", 0), ("start", "101"), ("start", "102"), ("flush", "rules", 0),
+        ("resync", False), ("flush", "nft", 0), ("assign", "101", "eth4", False), ("resync", False), ("stop", "101")],
+    "a NIC that changes its name": [
+        ("configure", "101", "eth3", 0), ("start", "101"), ("rename",), ("resync", True), ("rename",),
+        ("resync", False), ("replace", "eth3", 0), ("resync", False), ("link", "eth3"), ("resync", True),
+        ("link", "eth3"), ("resync", True)],
+    "an ini with an error": [
+        ("ini", 5), ("configure", "101", "eth3", 0), ("start", "101"), ("ini", 6), ("restart", "101"),
+        ("resync", False), ("ini", 7), ("start", "102"), ("carrier", "eth3"), ("ini", 5), ("resync", False)],
+    "addresses that come and go": [
+        ("ini", 1), ("configure", "101", "eth3", 0), ("start", "101"), ("ipadd", "101", False), ("resync", False),
+        ("ipadd", "101", True), ("ipdel", "101", True), ("crash", "101"), ("start", "101")],
+    "deaths": [
+        ("configure", "101", "eth3", 0), ("hook_dies", "101", "vps.mount", 9), ("start", "101"),
+        ("resync_dies", 3), ("resync", False), ("hook_dies", "101", "vps.umount", 4), ("start", "101"),
+        ("vzctl_dies", "101", False), ("uninstall",), ("start", "101"), ("install",)],
+}
+
+
+@pytest.mark.parametrize("steps", WALKS.values(), ids=WALKS)
+def test_a_walk_holds(world, steps):
+    replay(world, steps)
+
+
+def test_a_walk_at_random_holds(lender):
+    counts, lender.world = machine.run(lender.world, 20, 7, phases=(Phase.generate,))
+    assert counts["steps"] >= 15 and counts["packets"] > 0
