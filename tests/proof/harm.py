@@ -56,6 +56,7 @@ class Harm(Acts):
         if nic and nic.up and nic.carrier and nic.addresses:
             self.world.rename(old, new)
             self.model.nics[new] = self.model.nics.pop(old)
+            self.model.strange.add(new)
             self._links_changed()
 
     def replace(self, nic: str, number: int) -> None:
@@ -63,6 +64,7 @@ class Harm(Acts):
         now = self.model.nics.get(nic)
         if now and now.works and now.addresses:
             self.world.replace(nic, MACS[number % 2])
+            self.model.strange.add(nic)
             self._links_changed()
 
     def _links_changed(self) -> None:

@@ -35,7 +35,8 @@ class Model:
     """Hold a node, and judge it.
 
     own_device: each VE has a device of its own (OpenVZ 9); good: the ini that hooks fall back to; lost: layers of
-    which somebody flushed a part; dirty: something changed that no run has carried out; shaken: links have changed.
+    which somebody flushed a part; dirty: something changed that no run has carried out; shaken: links have changed; strange:
+    names that NICs got since.
     """
 
     nics: dict[str, Nic]
@@ -50,6 +51,7 @@ class Model:
     lost: set[str] = field(default_factory=set)
     dirty: bool = False
     shaken: bool = False
+    strange: set[str] = field(default_factory=set)
     gateway: bool = True
 
     # -- what counts ------------------------------------------------------------------------
@@ -155,7 +157,7 @@ class Model:
     def synced(self) -> None:
         """A run for the whole node was carried out."""
         self.loaded()
-        self.dirty, self.lost = False, set()
+        self.dirty, self.lost, self.strange = False, set(), set()
         for ve in self.ves.values():
             if ve.base != ve.uplink:
                 ve.override = None
@@ -209,7 +211,7 @@ class Model:
         if ve is None or not self.installed or NFT in self.lost or address in ve.loose:
             return True
         named = not self.dirty and nic in [device for device, _ in self.ini.uplinks.values()]
-        if nic in self.nics and not self.nics[nic].addresses and not named:
+        if nic in self.strange or (nic in self.nics and not self.nics[nic].addresses and not named):
             return True  # nothing tells that it leads off the node
         return any(way.lets(nic) or way.main for way in ve.ways)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 WING = "vzhooks/policy"
-JUDGES = ("policy", "status", "doctor", "run", "config", "kernel", "node", "neighbours")
+JUDGES = ("policy", "status", "doctor", "run")
 SWAPS: dict[type, type] = {ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE,
                            ast.GtE: ast.Gt, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
                            ast.And: ast.Or, ast.Or: ast.And, ast.Add: ast.Sub, ast.Sub: ast.Add, ast.BitOr: ast.BitAnd,
@@ -110,7 +110,7 @@ class Judge:
 
     def __init__(self) -> None:
         self.copy = Path(tempfile.mkdtemp(prefix="mutants"))
-        for part in ("vzhooks", "tests/unit", "scripts", "conf", "docs"):
+        for part in ("vzhooks", "tests/unit", "tests/lab", "scripts", "conf", "docs"):
             shutil.copytree(ROOT / part, self.copy / part, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "tests/__init__.py", self.copy / "tests/__init__.py")
         import hypothesis  # noqa: F401, PLC0415 - before the forks

@@ -15,10 +15,11 @@ from vzhooks.config import vzconf
 from vzhooks.config.confedit import with_uplink
 from vzhooks.config.settings import Settings
 from vzhooks.config.settings import parse as parse_ini
+from vzhooks.daemon import protocol
 from vzhooks.errors import HostError, InputError, KernelError, SettingsError, UsageError, VzhooksError
 from vzhooks.kernel import messages
 from vzhooks.model import canonical
-from vzhooks.node import notes
+from vzhooks.node import notes, uplink_notes
 from vzhooks.policy import guard
 from vzhooks.usage.commands import parser
 from vzhooks.wrapper.split import split
@@ -112,6 +113,16 @@ def note_of(load: Callable[[str], Any]) -> Callable[[bytes], None]:
     return check
 
 
+def socket(data: bytes) -> None:
+    """A packet to the daemon: what a client may send, whole, or ValueError, which the daemon knows."""
+    try:
+        asked = protocol.request(data)
+    except ValueError:
+        return
+    whole = "\0".join([asked.version, asked.verb, *asked.words, *(n + v for n, v in asked.environ.items())])
+    assert len(whole) <= len(data) and len(data.split(b"\0")) >= 3 + len(asked.words)
+
+
 def nft(data: bytes) -> None:
     """`nft -j list table`: values, or one line that says it cannot be read."""
     text = data.decode("utf-8", "replace")
@@ -158,6 +169,7 @@ DUMP = json.dumps([
     {"family": 2, "dst_len": 24, "table": 254, "type": 1, "proto": 118, "attrs": [
         ["RTA_TABLE", 10001], ["RTA_DST", "192.168.18.0"], ["RTA_OIF", 2], ["RTA_GATEWAY", "192.168.18.1"],
         ["RTA_PRIORITY", 256]]}])
+HEALTH = b'{"at": 5.5, "uplinks": {"isp1": {"state": "down", "since": 1, "why": "x", "streak": -2, "linked": true}}}'
 VES = {"101": {"phase": "running", "since": 5.5, "uplink": "isp1", "addresses": ["192.168.18.101"],
                "override": None, "base": "", "devices": ["web0"], "root": "/vz/root/101",
                "expected": {"uplink": "isp2", "addresses": ["fd00::1"], "since": 7}}}
@@ -185,6 +197,11 @@ TARGETS = {
     "tables": Target(note_of(notes.load_tables), (b'{"uplink:isp1": 1003, "own:eth0.7": 10001}',)),
     "harden": Target(note_of(notes.load_hardening),
                      (b'{"mode": "on", "former": {"net/ipv4/conf/eth3/arp_ignore": "0"}}',)),
+    "networks": Target(note_of(notes.load_networks), (b'{"eth3": ["192.168.18.0/24", "fd00:18::/64"]}',)),
+    "health": Target(note_of(lambda path: uplink_notes.load_health(path, 9.0)), (HEALTH,)),
+    "standing": Target(note_of(uplink_notes.load_standing),
+                       (b'{"isp1": {"by": "isp2", "works": false, "since": 5.5, "switches": 3}}',)),
+    "socket": Target(socket, (b"1.0\0hook\0001\0mount\0VEID=101\0VE_CONFFILE=/etc/vz/conf/101.conf",)),
     "nft": Target(nft, (b'{"nftables": [{"table": {"family": "inet", "name": "vzhooks"}}, {"set": {"family": "inet", '
                         b'"name": "exits4", "elem": [{"concat": ["192.168.18.101", "eth3"]}]}}, {"set": {"name": '
                         b'"asked6", "elem": [1, "0x10"]}}, {"rule": {"chain": "forward", "comment": "x"}}]}',)),

@@ -19,6 +19,7 @@ from tests.proof.model import Model
 from tests.proof.probe import Probe
 from tests.proof.quick import Quick4, Quick9
 from tests.proof.values import Ini, Nic, Ve
+from tests.resident import Resident
 from tests.site import Site, pair, unordered
 from vzhooks.node.host import Paths
 from vzhooks.run import reconcile
@@ -32,7 +33,7 @@ LINES = ('UPLINK="{}"', "UPLINK = {}", "export UPLINK='{}'", "uplink={}")
 BOTH = {"eth3": ("eth3", ""), "eth4": ("eth4", ""), "isp1": ("eth4", "")}
 SECTIONS = "[uplink:eth3]\n[uplink:eth4]\n[uplink:isp1]\ndevice = eth4\n"
 BACKED = {**BOTH, "eth3": ("eth3", "eth4")}
-BACKING = SECTIONS.replace("[uplink:eth4]", "backup = eth4\n[uplink:eth4]")
+BACKING = SECTIONS.replace("[uplink:eth4]", "backup = eth4\nhold_down = 0s\n[uplink:eth4]")
 INIS: tuple[tuple[str | None, Ini], ...] = (
     (None, Ini(there=False)),
     ("[node]\nreserved = eth0\n", Ini(reserved=frozenset({"eth0"}))),
@@ -92,9 +93,7 @@ class World:
 
     def _start_daemon(self) -> None:
         if self.resident:
-            from tests import resident  # type: ignore[attr-defined] # noqa: PLC0415 - only where there is a daemon
-            self.daemon = resident.resident(self.site)
-            self.daemon.__enter__()
+            self.daemon = Resident(self.site).ready()
 
     def again(self) -> World:
         """Build the same anew."""
@@ -102,6 +101,8 @@ class World:
 
     def close(self) -> None:
         """Take it all down."""
+        if self.resident:
+            self.daemon.kill()
         self.probe.close()
         self.node.close()
 
