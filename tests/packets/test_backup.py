@@ -76,32 +76,32 @@ def exits(site, ctid="101"):
     return {nic for nic in NICS for a in pair(ctid) if f'{a} . "{nic}"' in listed}
 
 
-def test_a_resync_takes_the_backup_and_takes_it_back(every):
-    ves(every)
-    every.acquaint(*pair("101"))
-    every.node.link("eth3", up=False)
-    every.leaves_by("101", None, EVERYWHERE)
-    said = every.vzhooks("resync").stderr
+def test_a_resync_takes_the_backup_and_takes_it_back(site):
+    ves(site)
+    site.acquaint(*pair("101"))
+    site.node.link("eth3", up=False)
+    site.leaves_by("101", None, EVERYWHERE)
+    said = site.vzhooks("resync").stderr
     assert "uplink isp1: isp1 -> isp2: eth3 is down" in said
-    every.comes_by("eth4", *pair("101"))
-    every.forget("101")
-    every.leaves_by("101", "eth4", EVERYWHERE)
-    every.leaves_by("102", "eth4", EVERYWHERE)
-    assert every.answers(*pair("101")) == ["eth4"] * 2
-    assert every.status("101") == "backup"
-    every.settled()
-    every.flush("nft")
-    every.leaves_by("101", "eth4", EVERYWHERE)
-    every.vzhooks("resync")
-    every.flush("rules")
-    every.leaves_by("101", None, EVERYWHERE)
-    every.up("eth3")
-    every.forget("101")
-    assert "uplink isp1: isp2 -> isp1: isp1 works again" in every.vzhooks("resync").stderr
-    every.comes_by("eth3", *pair("101"))
-    every.leaves_by("101", "eth3", EVERYWHERE)
-    assert standing(every)["isp1"] == ("isp1", 2)
-    every.settled()
+    site.comes_by("eth4", *pair("101"))
+    site.forget("101")
+    site.leaves_by("101", "eth4", EVERYWHERE)
+    site.leaves_by("102", "eth4", EVERYWHERE)
+    assert site.answers(*pair("101")) == ["eth4"] * 2
+    assert site.status("101") == "backup"
+    site.settled()
+    site.flush("nft")
+    site.leaves_by("101", "eth4", EVERYWHERE)
+    site.vzhooks("resync")
+    site.flush("rules")
+    site.leaves_by("101", None, EVERYWHERE)
+    site.up("eth3")
+    site.forget("101")
+    assert "uplink isp1: isp2 -> isp1: isp1 works again" in site.vzhooks("resync").stderr
+    site.comes_by("eth3", *pair("101"))
+    site.leaves_by("101", "eth3", EVERYWHERE)
+    assert standing(site)["isp1"] == ("isp1", 2)
+    site.settled()
 
 
 def test_any_hook_s_run_takes_the_backup_for_all_ves_of_the_uplink(site):

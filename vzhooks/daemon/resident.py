@@ -68,9 +68,10 @@ def _parts(paths: Paths, loop: Loop, command: Command) -> list[Part]:
     server = Server(paths, listening(paths), Answering(memory, announcer, healer, command), __version__)
     signals = Signals({signal.SIGTERM: loop.stop, signal.SIGINT: loop.stop, signal.SIGCHLD: server.reap,
                        signal.SIGHUP: lambda: _reload(healer)})
-    watcher, counting = Watcher(kernel, healer, rivals), Counting(paths, board)
+    watcher, counting, uplinks = Watcher(kernel, healer, rivals), Counting(paths, board), Uplinks(paths, board, healer)
+    watcher.when_dark(uplinks.lost)
     return [signals, Watchdog(), watcher, Files(paths, healer), server, healer, announcer,
-            Uplinks(paths, board, healer), counting, Scraping(board, counting.measure)]
+            uplinks, counting, Scraping(board, counting.measure)]
 
 
 def _reload(healer: Healer) -> None:

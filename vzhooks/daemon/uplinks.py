@@ -62,6 +62,15 @@ class Uplinks(Part):
         return any(h.state != before.get(n, health.FRESH).state for n, h in self._health.items()) or (
             set(before) != set(self._health))
 
+    def lost(self, index: int) -> None:
+        """Let an uplink that is held begin anew, since its device lost its link, be it up again when that is read."""
+        names = {n.name for n in self._nics.values() if n.index == index}
+        for name, found in self._health.items():
+            uplink = self._settings.uplinks.get(name)
+            if uplink and uplink.device in names and found.state == health.HELD:
+                self._health[name] = health.linked(found, f"{uplink.device} was down", uplink, _now())
+                self._note()
+
     def fds(self) -> Iterable[int]:
         """Return the descriptors that answers come by."""
         return self._prober.fds()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from vzhooks.daemon.healer import Healer
 from vzhooks.daemon.part import Part
@@ -18,7 +18,12 @@ class Watcher(Part):
 
     def __init__(self, kernel: Remembered, healer: Healer, rivals: Rivals) -> None:
         self.kernel, self.healer, self.rivals = kernel, healer, rivals
+        self._dark: Callable[[int], object] = lambda index: None
         kernel.listen(self.hear)
+
+    def when_dark(self, lost: Callable[[int], object]) -> None:
+        """Have this called with the number of each device that loses its link, be it for a moment that no look sees."""
+        self._dark = lost
 
     def fds(self) -> Iterable[int]:
         """Return the sockets on which changes are told."""
@@ -30,6 +35,8 @@ class Watcher(Part):
 
     def hear(self, told: Told) -> None:
         """Have the node mended for one change by others, at once where a link comes or goes."""
+        if told.dark:
+            self._dark(told.dark)
         one = self.healer.memory.owner(told.host[1]) if told.host and told.table == MAIN else ""
         if one:
             self.healer.want_one(one)

@@ -16,6 +16,7 @@ LINKS, ADDRESSES, ROUTES, RULES, GUARD, LOST = "links", "addresses", "routes", "
 _KINDS = {16: LINKS, 17: LINKS, 20: ADDRESSES, 21: ADDRESSES, 24: ROUTES, 25: ROUTES, 32: RULES, 33: RULES}
 _GONE = {17, 21, 25, 33}
 _NEWGEN = 10 << 8 | 15  # NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWGEN (include/uapi/linux/netfilter/nf_tables.h)
+_IFINFO, _LINKED = struct.Struct("=BxHiII"), 1 | 1 << 16  # IFF_UP, IFF_LOWER_UP (include/uapi/linux/if.h)
 _HEADER, _RTMSG, _ATTR = struct.Struct("=IHHII"), struct.Struct("=BBBBBBBBI"), struct.Struct("=HH")
 _RTA_TABLE, _FRA_PROTOCOL, _GEN_ID, _GEN_PID, _GEN_NAME = 15, 21, 1, 2, 3
 _RTA_DST, _RTA_OIF, _RTA_PRIORITY = 1, 4, 6
@@ -30,7 +31,8 @@ class Told(NamedTuple):
     """Hold one change: of what, whether something went away, and which socket (its number is mostly the pid) made it.
 
     protocol: who made the rule or route itself; table: of a route; host: of one to a single host straight by a device,
-    (family, address, number of the device, metric); generation, process: of a change of nftables.
+    (family, address, number of the device, metric); generation, process: of a change of nftables; dark: the number of
+    a device that has no link by this, 0 for none.
     """
 
     what: str
@@ -41,6 +43,7 @@ class Told(NamedTuple):
     generation: int = 0
     process: str = ""
     host: tuple[int, str, int, int] | None = None
+    dark: int = 0
 
 
 def changes(data: bytes) -> Iterator[Told]:
@@ -61,7 +64,9 @@ def changes(data: bytes) -> Iterator[Told]:
 
 def _of_rtnetlink(kind: int, sender: int, data: bytes, body: int, end: int) -> Told:
     what = _KINDS[kind]
-    if what not in (ROUTES, RULES):
+    if what == LINKS:
+        return Told(what, kind in _GONE, sender, dark=_dark(kind in _GONE, data, body))
+    if what == ADDRESSES:
         return Told(what, kind in _GONE, sender)
     _, _, _, _, table, protocol, _, _, _ = _RTMSG.unpack_from(data, body)
     attrs = dict(_attributes(data, body + _RTMSG.size, end))
@@ -70,6 +75,13 @@ def _of_rtnetlink(kind: int, sender: int, data: bytes, body: int, end: int) -> T
     if _RTA_TABLE in attrs:
         table = struct.unpack_from("=I", attrs[_RTA_TABLE])[0]
     return Told(what, kind in _GONE, sender, protocol, table, host=_host(data, body, attrs))
+
+
+def _dark(gone: bool, data: bytes, body: int) -> int:
+    if len(data) < body + _IFINFO.size:
+        return 0
+    _, _, index, flags, _ = _IFINFO.unpack_from(data, body)
+    return 0 if flags & _LINKED == _LINKED and not gone else int(index)
 
 
 def _host(data: bytes, body: int, attrs: Mapping[int, bytes]) -> tuple[int, str, int, int] | None:
