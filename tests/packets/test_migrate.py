@@ -210,7 +210,7 @@ def test_what_is_not_plain_is_left_and_said(old):
     with unchanged(old):
         done = old.vzhooks("migrate", rc=3)
     for part in ("VE 102 is left as it is: its addresses leave by eth3 and eth4, ", "VE 103 is left as it is: ",
-                 "to 203.0.113.0/24", "VE 104 is left as it is: ", "VE 106 does not run", "start it and give the command",
+                 "to 203.0.113.0/24", "VE 104 is left as it is: ", "VE 106 does not run", "start it and give the",
                  "from 192.168.18.100/31 lookup 10003 priority 32000 is for more than one VE and stays"):
         assert part in done.stderr, part
     old.vzhooks("migrate", "--write")
