@@ -35,8 +35,8 @@ class Model:
     """Hold a node, and judge it.
 
     own_device: each VE has a device of its own (OpenVZ 9); good: the ini that hooks fall back to; lost: layers of
-    which somebody flushed a part; dirty: something changed that no run has carried out; shaken: links have changed; strange:
-    names that NICs got since.
+    which somebody flushed a part; dirty: something changed that no run has carried out; shaken: links have changed;
+    strange: names that NICs got since.
     """
 
     nics: dict[str, Nic]
