@@ -138,8 +138,58 @@ def migrate() -> dict[str, str]:
         return on.said
 
 
+OLD_SCRIPT = """#!/bin/sh
+[ "$VEID" = 101 ] && ip rule add from 192.168.18.101 table 103
+[ "$VEID" = 102 ] && ip rule add from 192.168.18.102 table 104
+exit 0
+"""
+
+
+def moved() -> dict[str, str]:
+    """Show VEs that go by rules of an old script, and are taken over."""
+    with stage() as on:
+        on.node.hn.write("/etc/vz/conf/vps.mount", OLD_SCRIPT, 0o755)
+        with on.node.hn.ipr() as ipr:
+            for n, ((_, address, uplink), table) in enumerate(zip(VES, (103, 104))):
+                ipr.route("add", dst="0.0.0.0/0", gateway="192.168.18.1", oif=on.node.hn.index(uplink), table=table)
+                ipr.rule("add", family=2, src=address, src_len=32, table=table, priority=32765 - n)
+        on.quietly("vzhooks install")
+        on.type("show", "vzhooks migrate")
+        on.type("write", "vzhooks migrate --write >/dev/null")
+        for ctid, _, _ in VES:
+            ping(on.node.ve(ctid).box, BEYOND)
+        on.type("look", "vzhooks status")
+        return on.said
+
+
+NEW = """[node]
+reserved = eth0
+
+[uplink:eth3]
+%s = 192.168.18.1
+backup = eth4
+
+[uplink:eth4]
+"""
+
+
+def change() -> dict[str, str]:
+    """Show how a new ini is judged and tried."""
+    with stage() as on:
+        on.ready()
+        on.node.hn.write("/etc/vz/new.ini", NEW % "gatewey")
+        on.type("bad", "vzhooks check /etc/vz/new.ini")
+        on.node.hn.write("/etc/vz/new.ini", NEW % "gateway")
+        on.type("good", "vzhooks check /etc/vz/new.ini")
+        on.type("diff", "vzhooks resync --dry-run --diff --ini /etc/vz/new.ini")
+        on.type("try", "vzhooks resync --confirm 60 --ini /etc/vz/new.ini >/dev/null")
+        on.type("confirm", "vzhooks confirm")
+        return on.said
+
+
 SCENES: dict[str, Callable[[], dict[str, str]]] = {
-    "start": start, "changes": changes, "trouble": trouble, "numbers": numbers, "leave": leave, "migrate": migrate}
+    "start": start, "changes": changes, "trouble": trouble, "numbers": numbers, "leave": leave,
+    "migrate": migrate, "moved": moved, "change": change}
 
 
 def measured() -> dict[str, dict[str, dict[str, str]]]:

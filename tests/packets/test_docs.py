@@ -18,7 +18,7 @@ for path in PAGES:
 
 def steady(text):
     """Return a text without what differs from run to run: times, and what the neighbour cache knows just now."""
-    text = re.sub(r"\d+ ms", "N ms", text)
+    text = re.sub(r"until \d\d:\d\d:\d\d \(\d+ s\)", "until then", re.sub(r"\d+ ms", "N ms", text))
     text = re.sub(r"^(vzhooks_.*) \d+$", r"\1 N", text, flags=re.MULTILINE)
     text = re.sub(r"\((yes|\?)\)", "(?)", re.sub(r"  (yes|\?)  ", "  ?  ", text))
     return re.sub(r" +", " ", re.sub(r"\b\d+s\b", "Ns", text))
