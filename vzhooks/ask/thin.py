@@ -11,7 +11,7 @@ from _signal import SIG_BLOCK, SIGINT, pthread_sigmask
 
 PLACE = "/run/vzhooks/daemon.sock"
 TOOK_S, DONE_S = 2, 30
-"""How long the daemon may take until it begins, and until it is done; it says "alone" well before the second."""
+"""How long the daemon may take until it has heard, and until it is done."""
 MOST = 65536
 
 
@@ -36,7 +36,7 @@ def instead(version, verb, words, names, refusal):
 
 
 def ask(version, verb, words=(), names=(), outputs=(), done_s=DONE_S):
-    """Return the line to a daemon of this version that has begun with a request, None where there is none.
+    """Return the line to a daemon of this version that has taken a request, None where there is none.
 
     outputs: descriptors that it may write to.
     """

@@ -64,7 +64,7 @@ class Client:
                 os.kill(self.child, number)
 
     def begin(self) -> bool:
-        """Tell it that its work begins; tell whether it still waits for that."""
+        """Tell it that it was heard; tell whether it still waits for that."""
         self.began = self.began or self._send(TOOK)
         return self.began
 

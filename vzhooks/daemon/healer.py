@@ -48,6 +48,8 @@ class Healer(Part):
         self._near: dict[str, None] = {}
         self._said: frozenset[str] = frozenset()
         self._gone: Callable[[], object] = lambda: None
+        self._is_asked: Callable[[], bool] = lambda: False
+        self._asked_s = 0.0
 
     @property
     def waiting(self) -> str:
@@ -57,6 +59,10 @@ class Healer(Part):
     def when_uninstalled(self, gone: Callable[[], object]) -> None:
         """Have this called once vzhooks is no longer installed: what was taken away must not come back."""
         self._gone = gone
+
+    def give_way(self, is_asked: Callable[[], bool]) -> None:
+        """Let hooks that wait have their turn first, within bounds."""
+        self._is_asked = is_asked
 
     def want(self, why: str, at_once: bool = False) -> None:
         """Have the node mended soon; why: in a word or two, for the log; at_once: one event that matters."""
@@ -82,6 +88,8 @@ class Healer(Part):
 
     def run(self, ready: frozenset[int]) -> None:
         """Mend, and say what was done."""
+        if self._gives_way():
+            return
         one = next(iter(self._near), "") if not self._whys and not self.waiting else ""
         if one:
             del self._near[one]
@@ -98,6 +106,21 @@ class Healer(Part):
             self.kernel.renew()
             self._say({str(error)})
             self._again(whys, FAILED_S)
+
+    def _gives_way(self) -> bool:
+        now = time.monotonic()
+        if not self._is_asked():
+            self._asked_s = 0.0
+            return False
+        self._asked_s = self._asked_s or now
+        if now - self._asked_s > LONGEST_GAP_S:
+            self._asked_s = 0.0
+            return False
+        if self._whys or self._near:
+            self._at = now + DEBOUNCE_S
+        else:
+            self._looked += DEBOUNCE_S
+        return True
 
     def _all(self) -> Report:
         start = time.monotonic()

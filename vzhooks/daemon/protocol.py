@@ -2,7 +2,7 @@
 """Read what clients ask and word what they are answered; `ask/thin.py` is the other end. Pure.
 
 A request is one packet of fields parted by NUL: version, verb, the number of words, the words, and NAME=VALUE for
-each variable. An answer is one packet as well: "took" when the work begins, then "done STATUS", NUL and what there is
+each variable. An answer is one packet as well: "took" when it was heard, then "done STATUS", NUL and what there is
 to say, or "alone" where the client must do it by itself.
 """
 

@@ -66,6 +66,7 @@ def _parts(paths: Paths, loop: Loop, command: Command) -> list[Part]:
     board.listen(lambda done: announcer.hear(done.report) if done.kind in (READ, LOOK) and done.report else None)
     healer.when_uninstalled(loop.stop)
     server = Server(paths, listening(paths), Answering(memory, announcer, healer, command), __version__)
+    healer.give_way(server.is_busy)
     signals = Signals({signal.SIGTERM: loop.stop, signal.SIGINT: loop.stop, signal.SIGCHLD: server.reap,
                        signal.SIGHUP: lambda: _reload(healer)})
     watcher, counting, uplinks = Watcher(kernel, healer, rivals), Counting(paths, board), Uplinks(paths, board, healer)

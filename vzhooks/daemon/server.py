@@ -19,7 +19,7 @@ from vzhooks.node.host import Paths
 ASK_S = 1.0
 """How long a client may take to say what it wants."""
 PATIENCE_S = 5.0
-"""How long a hook waits here for the lock, before its client waits for it by itself."""
+"""How long hooks wait here for the lock, before their clients wait for it by themselves."""
 RETRY_S = 0.01
 MOST_CLIENTS, MOST_CHILDREN = 1000, 16
 AT_ONCE = 64
@@ -33,6 +33,7 @@ class Server(Part):
         self._clients: dict[int, Client] = {}
         self._hooks: list[Client] = []
         self._turn = 0.0  # when the next hook's work may begin
+        self._blocked: float | None = None  # since when another vzhooks is at work
 
     def fds(self) -> Iterable[int]:
         """Return the socket, while there is room, and all clients'."""
@@ -81,7 +82,7 @@ class Server(Part):
         assert asked
         if asked.version != self.version:
             self._send_away(client)
-        elif asked.verb in EVENTS:
+        elif asked.verb in EVENTS and client.begin():
             self._hooks.append(client)
         elif asked.verb == "hello" and client.begin():
             client.done(0, self.answering.hello().encode())
@@ -110,13 +111,13 @@ class Server(Part):
         self._hooks = [c for c in self._hooks if c.line.fileno() in self._clients]
         if not self._hooks:
             return
-        client = self._hooks[0]
-        if client.age_s > PATIENCE_S:
+        if host.is_free(self.paths.lock) and self._do(self._hooks[0]):
+            self._blocked = None
+            return
+        now = time.monotonic()
+        self._turn, self._blocked = now + RETRY_S, self._blocked or now
+        if now - self._blocked > PATIENCE_S:
             self._send_away(self._hooks.pop(0))
-        elif not client.begin():
-            self._drop(self._hooks.pop(0))
-        elif not (host.is_free(self.paths.lock) and self._do(client)):
-            self._turn = time.monotonic() + RETRY_S
 
     def _do(self, client: Client) -> bool:
         """Do one hook's work; tell whether that could be now."""
@@ -147,8 +148,8 @@ class Server(Part):
                 self._drop(client)
 
     def is_busy(self) -> bool:
-        """Tell whether somebody's work goes on."""
-        return bool(self._children())
+        """Tell whether hooks wait for their turn."""
+        return bool(self._hooks)
 
     def _send_away(self, client: Client) -> None:
         client.alone()

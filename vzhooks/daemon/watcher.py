@@ -9,7 +9,7 @@ from vzhooks.daemon.healer import Healer
 from vzhooks.daemon.part import Part
 from vzhooks.daemon.rivals import Rivals
 from vzhooks.kernel.remembered import Remembered
-from vzhooks.kernel.told import LINKS, ROUTES, Told
+from vzhooks.kernel.told import LINKS, ROUTES, RULES, Told
 from vzhooks.model import MAIN, PROTOCOL
 
 
@@ -42,4 +42,7 @@ class Watcher(Part):
             self.healer.want_one(one)
         elif told.what != ROUTES or told.table == MAIN or told.protocol == PROTOCOL:
             self.rivals.hear(told)
-            self.healer.want(told.what, at_once=told.what == LINKS)
+            if told.what == RULES and told.protocol != PROTOCOL:
+                self.healer.look_behind()  # it may come before ours, or name a table: nothing that is lost
+            else:
+                self.healer.want(told.what, at_once=told.what == LINKS)

@@ -16,15 +16,16 @@ from typing import Any, Callable, cast
 from vzhooks.kernel.items import Items, Main
 from vzhooks.kernel.monitor import Generation, Monitor
 from vzhooks.kernel.netlink import Kernel, open_socket
-from vzhooks.kernel.told import ADDRESSES, GUARD, LINKS, LOST, ROUTES, RULES, Told
+from vzhooks.kernel.told import ADDRESSES, GUARD, LINKS, LOST, ROUTES, RULES, TABLE, Told
 from vzhooks.model import MAIN, PROTOCOL, Element, Item, Nic, Proxy, Route, Rule, host_prefix
+from vzhooks.policy import guard
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.plan import ADD, DELETE, Op
 
 NICS, OURS, PUBLISHED = "nics", "ours", "published"
 FALLS = {LINKS: (NICS, MAIN, OURS, PUBLISHED), ADDRESSES: (NICS, MAIN, OURS), RULES: (RULES,),
-         LOST: (NICS, MAIN, OURS, RULES, GUARD), GUARD: ()}
+         LOST: (NICS, MAIN, OURS, RULES, GUARD)}
 """What must be read anew after an event of each kind."""
 
 
@@ -36,7 +37,7 @@ class Remembered(Kernel):
         self._monitor, self._generation = Monitor(), Generation()
         self._hear: Callable[[Told], None] = lambda told: None
         self._known: dict[Any, Any] = {}
-        self._guard_state = 0
+        self._guard_state, self._touched = 0, False
         self._made: set[int] = set()
 
     def close(self) -> None:
@@ -70,13 +71,27 @@ class Remembered(Kernel):
     def catch_up(self) -> None:
         """Take in what changed since the last time, and pass on what others did."""
         for told in self._monitor.read():
-            ours = told.generation in self._made if told.what == GUARD else told.sender == self._port()
-            self._made.discard(told.generation)
-            if not ours:
+            if told.what == TABLE:
+                self._touched = self._touched or told.named in (guard.NAME, "?")
+            elif told.what == GUARD:
+                self._commit(told)
+            elif told.sender != self._port():
+                if told.what == LOST:
+                    self._touched = True
                 if not self._follow(told):
                     for what in _falls(told):
                         self._known.pop(what, None)
                 self._hear(told)
+
+    def _commit(self, told: Told) -> None:
+        """Take in one change of nftables: by us, of our tables, or of others' alone, which leaves ours as they were."""
+        touched, self._touched = self._touched, False
+        if told.generation in self._made:
+            self._made.discard(told.generation)
+        elif touched:
+            self._hear(told)
+        elif self._guard_state == told.generation - 1:
+            self._guard_state = told.generation
 
     def _follow(self, told: Told) -> bool:
         """Take in one route to a single host, of which a node has as many as VEs; tell whether that could be."""
@@ -137,6 +152,7 @@ class Remembered(Kernel):
 
     def guarding(self) -> Items:
         """Return what is in our tables of nftables."""
+        self.catch_up()
         state = self._generation.now()
         if state != self._guard_state or GUARD not in self._known:
             self._known[GUARD] = Items(super().guard())
@@ -184,6 +200,7 @@ class Remembered(Kernel):
 
     def load(self, text: str, ops: Iterable[Op]) -> None:
         """Carry out changes of the guard, as `Kernel.load`, and remember them where nobody else made any meanwhile."""
+        self.catch_up()
         before = self._generation.now()
         try:
             super().load(text, ops)

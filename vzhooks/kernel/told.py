@@ -11,15 +11,17 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-LINKS, ADDRESSES, ROUTES, RULES, GUARD, LOST = "links", "addresses", "routes", "rules", "nft", "lost"
+LINKS, ADDRESSES, ROUTES, RULES, GUARD, TABLE, LOST = "links", "addresses", "routes", "rules", "nft", "table", "lost"
 # include/uapi/linux/rtnetlink.h: RTM_NEWLINK and so on
 _KINDS = {16: LINKS, 17: LINKS, 20: ADDRESSES, 21: ADDRESSES, 24: ROUTES, 25: ROUTES, 32: RULES, 33: RULES}
 _GONE = {17, 21, 25, 33}
-_NEWGEN = 10 << 8 | 15  # NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWGEN (include/uapi/linux/netfilter/nf_tables.h)
+_NFTABLES, _NEWGEN = 10, 10 << 8 | 15  # NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWGEN (include/uapi/linux/netfilter/nf_tables.h)
 _IFINFO, _LINKED = struct.Struct("=BxHiII"), 1 | 1 << 16  # IFF_UP, IFF_LOWER_UP (include/uapi/linux/if.h)
 _HEADER, _RTMSG, _ATTR = struct.Struct("=IHHII"), struct.Struct("=BBBBBBBBI"), struct.Struct("=HH")
 _RTA_TABLE, _FRA_PROTOCOL, _GEN_ID, _GEN_PID, _GEN_NAME = 15, 21, 1, 2, 3
 _RTA_DST, _RTA_OIF, _RTA_PRIORITY = 1, 4, 6
+_TABLE = 1
+"""The attribute that names the table, in every message on what is in one (NFTA_TABLE_NAME, NFTA_SET_TABLE …)."""
 _PLAIN = {_RTA_DST, _RTA_OIF, _RTA_PRIORITY, _RTA_TABLE, 7, 12, 20}
 """Attributes of a route without gateway, hops or metrics: also RTA_PREFSRC, RTA_CACHEINFO and RTA_PREF."""
 _UNICAST, _CLONED, _FAMILIES = 1, 0x200, {2: 4, 10: 6}
@@ -30,7 +32,8 @@ _TYPE = 0x3FFF  # NLA_F_NESTED and NLA_F_NET_BYTEORDER apart
 class Told(NamedTuple):
     """Hold one change: of what, whether something went away, and which socket (its number is mostly the pid) made it.
 
-    protocol: who made the rule or route itself; table: of a route; host: of one to a single host straight by a device,
+    named: the table of nftables that something was changed in, before the change is told as one; protocol: who made
+    the rule or route itself; table: of a route; host: of one to a single host straight by a device,
     (family, address, number of the device, metric); generation, process: of a change of nftables; dark: the number of
     a device that has no link by this, 0 for none.
     """
@@ -44,6 +47,7 @@ class Told(NamedTuple):
     process: str = ""
     host: tuple[int, str, int, int] | None = None
     dark: int = 0
+    named: str = ""
 
 
 def changes(data: bytes) -> Iterator[Told]:
@@ -59,6 +63,9 @@ def changes(data: bytes) -> Iterator[Told]:
             yield told._replace(host=None) if flags & _REPLACED else told
         elif kind == _NEWGEN:
             yield _of_generation(data, body + 4, place + length)
+        elif kind >> 8 == _NFTABLES:
+            name = dict(_attributes(data, body + 4, place + length)).get(_TABLE, b"?")
+            yield Told(TABLE, named=name.rstrip(b"\0").decode("utf-8", "replace"))
         place += length + 3 & ~3
 
 
