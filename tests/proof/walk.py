@@ -15,6 +15,8 @@ from tests.proof.values import ANYWHERE, Fact
 from tests.proof.world import World
 
 WITHIN_S = 4.0
+FAILED: list[str] = []
+"""What went wrong in this process, also where it does not again: packets are late on a busy machine."""
 Step = tuple[object, ...]
 """An act and its arguments, such as ("start", "101")."""
 
@@ -35,7 +37,8 @@ class Walk:
                 getattr(self.acts, act)(*arguments)
             self._judge(before)
         except AssertionError as error:
-            raise AssertionError(f"{error}\nafter\n{script(self.trace)}") from None
+            FAILED.append(f"{error}\nafter\n{script(self.trace)}")
+            raise AssertionError(FAILED[-1]) from None
         self.counts["steps"] += 1
         self.counts["packets"] += chatter.sent
         self.counts["seconds"] += time.monotonic() - begin
