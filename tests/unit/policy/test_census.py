@@ -64,6 +64,11 @@ def test_an_unmount_hook_makes_a_stopping_ve_that_a_resync_leaves_alone():
     assert census(C101, records=gone.records, mounted=["101"]).ves == ()
 
 
+def test_a_run_for_another_ve_forgets_none_that_runs_however_long():
+    record = {"101": Record(RUNNING, NOW - 10 * STOP_GRACE_S)}
+    assert census(records=record, complete=False).records == record
+
+
 def test_a_stop_hook_without_an_end_is_forgotten_in_time():
     record = {"101": Record(STOPPING, NOW - STOP_GRACE_S)}
     assert census(C101, records=record, mounted=["101"]).ves != ()

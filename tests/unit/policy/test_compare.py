@@ -40,6 +40,12 @@ def test_where_others_rules_lead_is_asked_about_as_well():
     assert ("fd00:18::11", "fd09::2", ()) in asked(replace(six, others=named.others))
 
 
+def test_each_is_asked_about_within_his_family():
+    six = facts(*NICS, DOCKER, nic("eth9", 9, "fd00:18::11/64"), local=[A, B, "fd00:18::105"])
+    found = asked(replace(six, others=(Other(6, 32000, "lookup 300", 300, dst="fd09::/64"),)), PLAIN)
+    assert [f for f in found if f[0] and (":" in f[0]) != (":" in f[1])] == []
+
+
 def test_who_is_cut_off_himself_is_not_asked_about():
     assert not [f for f in asked(KNOWN, CUT) if A in f]
 

@@ -141,5 +141,10 @@ def test_main_s_nic_is_the_one_of_the_nearest_network_that_leads_off_the_node(ad
     assert main_device(address, TWO_NETS) == dev
 
 
+def test_half_of_all_addresses_is_nearer_than_the_default():
+    main = [Route(4, MAIN, "default", "eth3"), Route(4, MAIN, "0.0.0.0/1", "eth4", metric=9)]
+    assert main_device("9.9.9.9", facts(ETH3, ETH4, main=main)) == "eth4"
+
+
 def test_without_a_way_there_is_no_nic():
     assert main_device("203.0.113.7", facts(ETH3, gateways=())) == ""

@@ -103,6 +103,13 @@ def test_who_asks_for_what_is_promised_leaves_it_its_uplink():
     assert census(C101, records=expecting(), expect={"101": Expected(None, (X,))}).expected == (HERE,)
 
 
+@pytest.mark.parametrize("records", [{}, expecting()], ids=["nothing promised", "others promised"])
+def test_who_names_no_uplink_for_a_new_address_has_the_ve_s(records):
+    known = records or {"101": Record(RUNNING, NOW - 50, "eth3", (A,))}
+    found = census(C101, records=known, expect={"101": Expected(None, ("192.168.18.160",))})
+    assert found.records["101"].expected.uplink == "eth3"
+
+
 def test_a_ve_that_moves_takes_along_what_it_is_about_to_get():
     held = {"101": Record(RUNNING, NOW - 50, "eth3", (A,), None, Expected("eth3", (X, Y), NOW - 5))}
     assert census(C101, records=held, assign={"101": "eth4"}).expected == (HERE,)
