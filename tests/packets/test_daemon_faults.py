@@ -125,6 +125,7 @@ def test_a_second_daemon_says_so_and_ends(site, busy):
 
 
 def test_a_daemon_that_is_restarted_moves_no_ve(site, busy):
+    holds(site)
     before = site.state()
     with site.only_by("eth3"):
         busy.close()

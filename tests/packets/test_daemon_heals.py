@@ -32,7 +32,7 @@ def right(site, nic="eth3", within=5.0):
     """Assert that VE 101 soon leaves by this NIC and is reached by it, and never leaves by another."""
     with site.only_by(nic):
         until(lambda: site.ping("101", count=1) == 1, within)
-    site.comes_by(nic, *pair("101"))
+    site.comes_by(nic, *pair("101"), within=20)
     quiet(site)
 
 

@@ -27,8 +27,8 @@ DEBOUNCE_S = 0.02
 LONGEST_GAP_S, QUIET_S = 0.5, 2.0
 SHARE = 3
 """So many times what a mending took is left to others before the next one, whatever happens meanwhile."""
-LOOK_ROUND_S = 60.0
-"""How often the whole node is read and looked at, whatever was heard of it."""
+LOOK_ROUND_S, ROUND_SHARE = 60.0, 50
+"""How often the whole node is read and looked at, whatever was heard of it; less often where that takes long."""
 BEHIND_S, BEHIND_SHARE = 0.3, 20
 """How long after a hook, which looks at its VE alone, the whole node is looked at: by what that takes."""
 BUSY_S, FAILED_S = 0.05, 5.0
@@ -80,11 +80,12 @@ class Healer(Part):
 
     def look_behind(self) -> None:
         """Have the whole node looked at some time after a hook."""
-        self._looked = min(self._looked, time.monotonic() - LOOK_ROUND_S + max(BEHIND_S, BEHIND_SHARE * self._took))
+        soon = max(BEHIND_S, BEHIND_SHARE * self._took)
+        self._looked = min(self._looked, time.monotonic() - self._round_s + soon)
 
     def due(self) -> float:
         """Return when the node is to be mended, or looked at."""
-        return (self._at if self._whys or self._near else self._looked + LOOK_ROUND_S) - time.monotonic()
+        return (self._at if self._whys or self._near else self._looked + self._round_s) - time.monotonic()
 
     def run(self, ready: frozenset[int]) -> None:
         """Mend, and say what was done."""
@@ -93,7 +94,7 @@ class Healer(Part):
         one = next(iter(self._near), "") if not self._whys and not self.waiting else ""
         if one:
             del self._near[one]
-        whys, self._whys = self._whys or ({"route": None} if one else self._look_round()), {}
+        whys, self._whys = self._whys or {"route" if one else "look": None}, {}
         event = events.Event("heal", one)
         try:
             if not host.is_installed(self.paths):
@@ -106,6 +107,10 @@ class Healer(Part):
             self.kernel.renew()
             self._say({str(error)})
             self._again(whys, FAILED_S)
+
+    @property
+    def _round_s(self) -> float:
+        return max(LOOK_ROUND_S, ROUND_SHARE * self._took)
 
     def _gives_way(self) -> bool:
         now = time.monotonic()
@@ -124,17 +129,14 @@ class Healer(Part):
 
     def _all(self) -> Report:
         start = time.monotonic()
+        if start - self._read > self._round_s:
+            self._read = start
+            self.kernel.forget()
         self._near.clear()
         report = self.mending.mend()
         self._looked = time.monotonic()
         self._took = self._looked - start
         return report
-
-    def _look_round(self) -> dict[str, None]:
-        if time.monotonic() - self._read > LOOK_ROUND_S:
-            self._read = time.monotonic()
-            self.kernel.forget()
-        return {"look": None}
 
     def _again(self, whys: dict[str, None], seconds: float) -> None:
         self._whys, self._at = {**whys, **self._whys}, time.monotonic() + seconds
