@@ -42,11 +42,16 @@ def walk(args: argparse.Namespace) -> int:
                 print(f"generation {generation}, seed {start}: {error}", *FAILED[:1], sep="\n")
                 break
             totals = {name: totals.get(name, 0) + number for name, number in counts.items()}
+            print(f"walk: generation {generation}, seed {start}: {worded(counts)}", flush=True)
             start += 1
         world.close() if not failed else None
-        said = ", ".join(f"{round(number)} {name}" for name, number in totals.items())
-        print(f"walk: generation {generation}, seeds {args.seed} to {start - 1}: {said or 'no steps'}", flush=True)
+        print(f"walk: generation {generation}, seeds {args.seed} to {start - 1}: {worded(totals)}", flush=True)
     return failed
+
+
+def worded(counts: dict[str, float]) -> str:
+    """Return counts in words."""
+    return ", ".join(f"{round(number)} {name}" for name, number in counts.items()) or "no steps"
 
 
 def deaths(args: argparse.Namespace, power: bool = False) -> int:

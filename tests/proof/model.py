@@ -36,7 +36,7 @@ class Model:
 
     own_device: each VE has a device of its own (OpenVZ 9); good: the ini that hooks fall back to; lost: layers of
     which somebody flushed a part; dirty: something changed that no run has carried out; shaken: links have changed;
-    strange: names that NICs got since.
+    strange: names that NICs got since; applied: the ini of the last run for all.
     """
 
     nics: dict[str, Nic]
@@ -47,6 +47,7 @@ class Model:
     ves: dict[str, Ve] = field(default_factory=dict)
     ini: Ini = NO_INI
     good: Ini | None = None
+    applied: Ini = NO_INI
     installed: bool = True
     lost: set[str] = field(default_factory=set)
     dirty: bool = False
@@ -85,8 +86,8 @@ class Model:
     def wanted(self, ve: Ve) -> frozenset[Way]:
         """Return the ways that are right for a VE once a run has seen all there is now."""
         inis = [ini for ini in (self.effective(), self.ini if self.ini.usable else None) if ini]
-        found = {self.resolve(name, ini) or NOWHERE for ini in inis for name in ve.names}
-        if not inis and "" in ve.names:
+        found = {self.resolve(name, ini) or NOWHERE for ini in inis for name in ve.names | ve.due}
+        if not inis and "" in ve.names | ve.due:
             found.add(Way(main=True))  # nobody knows better, and who asks for nothing is not hindered
         return frozenset(found if ve.sure and found else {*found, NOWHERE})
 
@@ -138,7 +139,7 @@ class Model:
         ve = self.ves[ctid]
         self.loaded()
         self.changed_others()
-        ve.phase, ve.override, ve.loose = phase, None, set()
+        ve.phase, ve.override, ve.loose, ve.due = phase, None, set(), set()
         ve.live = set(ve.addresses) if phase == RUNNING else set()
         ve.ways = self.wanted(ve)
 
@@ -157,17 +158,17 @@ class Model:
     def synced(self) -> None:
         """A run for the whole node was carried out."""
         self.loaded()
-        self.dirty, self.lost, self.strange = False, set(), set()
+        self.dirty, self.lost, self.strange, self.applied = False, set(), set(), self.effective() or self.applied
         for ve in self.ves.values():
             if ve.base != ve.uplink:
                 ve.override = None
-            ve.edited = False
+            ve.edited, ve.due = False, set()
             ve.ways, ve.loose = (self.wanted(ve) if ve.phase != STOPPED else frozenset()), set()
 
     def edit(self, ctid: str, uplink: str, sure: bool = True) -> None:
         """Somebody wrote another UPLINK into a VE's config."""
         ve = self.ves[ctid]
-        ve.edited = ve.override is not None
+        ve.edited, ve.due = ve.override is not None, ve.due | ve.names
         ve.uplink, ve.sure = uplink, sure
         self.changed()
 
@@ -186,6 +187,7 @@ class Model:
         elif ve.phase != STOPPED:
             ve.override, ve.base, ve.edited = name, ve.uplink, False
         if ve.phase != STOPPED:
+            ve.due = set()
             ve.ways = self.wanted(ve)
 
     # -- what may be seen -------------------------------------------------------------------
@@ -201,8 +203,8 @@ class Model:
             return True
         ways = set(ve.ways)
         if address in ve.loose and not self.own_device:
-            ini = self.effective() or NO_INI
-            ways.add(NOWHERE if ini.unassigned == "block" else Way(main=True, reserved=ini.reserved))
+            for ini in (self.applied, self.effective() or self.applied):
+                ways.add(NOWHERE if ini.unassigned == "block" else Way(main=True, reserved=ini.reserved))
         return any(way.lets(nic) for way in ways)
 
     def may_answer(self, address: str, nic: str) -> bool:

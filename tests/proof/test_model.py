@@ -40,7 +40,7 @@ def model(ini=NO_INI, own_device=False, **uplinks):
     """Return a node on which VEs 101 and 102 run with these uplinks."""
     nics = {name: Nic(frozenset({address})) for name, address in
             (("eth0", "192.168.18.10"), ("eth3", "192.168.18.11"), ("eth4", "192.168.18.12"))}
-    made = Model(nics, own_device, (CLIENT,), (BEYOND,), ini=ini)
+    made = Model(nics, own_device, (CLIENT,), (BEYOND,), ini=ini, applied=ini)
     made.ves = {"101": Ve((A,), uplinks.get("a", "")), "102": Ve((B,), uplinks.get("b", ""))}
     for ctid in made.ves:
         made.started(ctid)

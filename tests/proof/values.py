@@ -69,7 +69,7 @@ class Ve:
     """Hold one container: what its config says, what it has, and the ways that are right for it now.
 
     sure: its UPLINK line is one that vzctl itself would write; any other counts, or is refused. loose: addresses that
-    nobody told vzhooks of yet.
+    nobody told vzhooks of yet; due: uplinks that it had in the config before edits that no run has seen.
     """
 
     addresses: tuple[str, ...] = ()
@@ -82,6 +82,7 @@ class Ve:
     override: str | None = None
     base: str = ""
     edited: bool = False
+    due: set[str] = field(default_factory=set)
 
     @property
     def names(self) -> set[str]:

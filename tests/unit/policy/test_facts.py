@@ -33,6 +33,11 @@ def test_the_best_host_route_tells_what_is_routed_here(main, local):
     assert facts(LO, ETH0, ETH3, VENET0, VX0, main=main).local == local
 
 
+def test_what_main_reaches_by_a_device_without_ves_is_away():
+    main = [to(A, "vx0"), to("192.168.18.102", "venet0"), to("192.168.18.103", "gone0")]
+    assert facts(LO, ETH0, VENET0, VX0, main=main).away == {A, "192.168.18.103"}
+
+
 def test_the_ves_own_devices_lead_to_them():
     raw = Facts({n.name: n for n in (LO, ETH0, nic("web0", 9, kind="veth"))}, (to(A, "web0"),))
     assert settle(raw, known_of(parse(""), raw.nics, raw.main, [], [], [])).local == {}

@@ -3,7 +3,7 @@
 import pytest
 
 from vzhooks.model import Lookup
-from vzhooks.policy.foreign import Other, culprit
+from vzhooks.policy.foreign import Other, culprit, mend
 
 SRC, DST = "192.168.18.101", "203.0.113.1"
 
@@ -16,6 +16,20 @@ SRC, DST = "192.168.18.101", "203.0.113.1"
     ({"more": ("ipproto tcp",)}, False), ({"family": 6}, False), ({"family": 6, "inverted": True}, False)])
 def test_which_plain_packets_a_rule_takes(more, taken):
     assert Other(**{"family": 4, "priority": 999, "action": "lookup 200", **more}).takes(SRC, DST, "venet0") is taken
+
+
+@pytest.mark.parametrize("more, words", [
+    ({}, "from all lookup 200"), ({"inverted": True, "src": "10.0.0.0/8"}, "not from 10.0.0.0/8 lookup 200"),
+    ({"dst": "10.0.0.1/32", "iif": "eth0", "oif": "eth3"}, "from all to 10.0.0.1/32 iif eth0 oif eth3 lookup 200"),
+    ({"more": ("ipproto tcp",), "suppress": 0}, "from all ipproto tcp lookup 200 suppress_prefixlength 0")])
+def test_a_rule_is_named_as_ip_writes_it(more, words):
+    assert str(Other(4, 999, "lookup 200", 200, **more)) == words
+
+
+@pytest.mark.parametrize("family, ip", [(4, "ip rule"), (6, "ip -6 rule")])
+def test_what_mends_it_is_of_the_rule_s_family(family, ip):
+    told = mend(Other(family, 999, "lookup 200", 200))
+    assert told.count(f"{ip} ") == told.count("rule ") == 3
 
 
 def rule(priority, action="lookup 200", table=200, **more):

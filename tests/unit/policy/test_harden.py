@@ -141,6 +141,11 @@ def test_an_address_that_would_go_unanswered_hinders(vip):
     assert outcome(order=ON, force=True, nics=nics).hardening.mode == FORCED
 
 
+def test_the_loopback_s_own_address_hinders_nothing():
+    nics = facts(nic("lo", 1, "127.0.0.1/8", loopback=True), ETH0, ETH3).nics
+    assert outcome(auto=True, nics=nics).hardening.on
+
+
 def test_a_hardening_by_force_stays_so():
     nics = facts(LO, ETH0, ETH3, VIP).nics
     first = outcome(order=ON, force=True, nics=nics)
