@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from vzhooks.model import Element, Item, Lookup, Rule, Skeleton, family_of
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.harden import Hardening
-from vzhooks.policy.priorities import AROUND, PASS
+from vzhooks.policy.priorities import BEHIND, PASS
 from vzhooks.policy.roles import INSIDE
 from vzhooks.policy.uplinks import Way
 
@@ -53,7 +53,7 @@ def _kinds(items: Iterable[Item]) -> set[str]:
     for item in items:
         if isinstance(item, Skeleton) or (isinstance(item, Rule) and item.priority == PASS):
             found.add("guard")
-        elif isinstance(item, Element) and item.set == "reserved" or isinstance(item, Rule) and item.priority == AROUND:
+        elif isinstance(item, Element) and item.set == "reserved" or isinstance(item, Rule) and item.goto == BEHIND:
             found.add("reserved")
     return found
 

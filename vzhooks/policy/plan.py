@@ -20,8 +20,8 @@ from vzhooks.policy.priorities import ENTER, FROM_DEVICE, FROM_VE, JOIN, NOWHERE
 ADD, REPLACE, DELETE = "add", "replace", "delete"
 # What lets all others pass by stands before what stops, and a VE enters when its way is complete.
 _RULES = {p: n for n, p in enumerate((OVER, PASS, NOWHERE, FROM_DEVICE, FROM_VE, TO_VE, JOIN, ENTER, priorities.END,
-                                      priorities.REST, priorities.LAST, priorities.NEAR, priorities.BEHIND,
-                                      priorities.UNASSIGNED, priorities.AROUND))}
+                                      priorities.REST, priorities.LAST, priorities.NEAR, priorities.KEPT,
+                                      priorities.BEHIND, priorities.UNASSIGNED))}
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,17 @@
 1040 from an assigned address, or by an assigned VE's own device, nowhere: tables may have been emptied
 1060, 1061 from the node's own addresses to their LANs
 32764, 32765 just before main, behind the rules of others: the node's own addresses by their gateways; and what VEs
-without an uplink send, or the node in their name, by main without the reserved devices, and then around main to 32810
-32800 all else that main has no route for passes by to 32840
-32810 the way in for VEs without an uplink: main without the reserved devices says no more
-32820 to a local VE, by the host route that main has for it and by nothing shorter
-32830 nowhere: the last resort of a table may have gone (with lo down IPv6 loses it)
-32840 the way past
+without an uplink send where devices are reserved, or the node in their name, goes around main to 32810
+32800 all else that main has no route for passes by to 32850
+32810 the way in for VEs without an uplink
+32820 to where main leads without the reserved devices
+32830 to a local VE, by the host route that main has for it and by nothing shorter
+32840 nowhere: the last resort of a table may have gone (with lo down IPv6 loses it)
+32850 the way past
 """
 
 ENTER, PASS, JOIN, TO_VE, FROM_VE, FROM_DEVICE, NOWHERE, OVER = 1000, 1001, 1005, 1010, 1020, 1030, 1040, 1050
 OWN_SPECIFIC, OWN_LAN = 1060, 1061
-OWN_MAIN, OWN_DEFAULT, UNASSIGNED, AROUND = 32764, 32765, 32764, 32765
-REST, BEHIND, NEAR, LAST, END = 32800, 32810, 32820, 32830, 32840
-BAND, LATE = range(1000, 1100), (32764, 32765, REST, BEHIND, NEAR, LAST, END)
+OWN_MAIN, OWN_DEFAULT, UNASSIGNED = 32764, 32765, 32765
+REST, BEHIND, KEPT, NEAR, LAST, END = 32800, 32810, 32820, 32830, 32840, 32850
+BAND, LATE = range(1000, 1100), (32764, 32765, REST, BEHIND, KEPT, NEAR, LAST, END)

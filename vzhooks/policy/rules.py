@@ -35,24 +35,24 @@ def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, tables: Mappi
             known = {a for w in ways for a in w.ve.addresses} | set(facts.local)
             rest = known - facts.own - {a for w in assigned for a in w.ve.addresses}
             mine = [a for a in rest if family_of(a) == family]
-            yield from _unassigned(family, sides(ways, facts.nics) - set(held), mine, tables[LESS])
-            yield from _around(family, facts)
+            yield from _unassigned(family, sides(ways, facts.nics) - set(held), mine)
+            yield from _around(family, facts, tables[LESS])
 
 
-def _unassigned(family: int, devices: Iterable[str], addresses: Iterable[str], table: int) -> Iterable[Rule]:
+def _unassigned(family: int, devices: Iterable[str], addresses: Iterable[str]) -> Iterable[Rule]:
     """Return the rules of VEs without an uplink where devices are reserved, and of what the node makes in their name.
 
     Not of a packet that claims to be theirs and comes in elsewhere, hence lo.
     """
     for device, src in [*((d, "") for d in devices), *(("lo", host_prefix(a)) for a in addresses)]:
-        yield Rule(family, priorities.UNASSIGNED, table, src, iif=device)
-        yield Rule(family, priorities.AROUND, src=src, iif=device, goto=priorities.BEHIND)
+        yield Rule(family, priorities.UNASSIGNED, src=src, iif=device, goto=priorities.BEHIND)
 
 
-def _around(family: int, facts: Facts) -> Iterable[Rule]:
-    """Return what stands behind main for them: local VEs, and nothing else."""
+def _around(family: int, facts: Facts, table: int) -> Iterable[Rule]:
+    """Return what stands behind main for them: main without the reserved devices, local VEs, and nothing else."""
     yield Rule(family, priorities.REST, goto=priorities.END)
     yield Rule(family, priorities.BEHIND)
+    yield Rule(family, priorities.KEPT, table)
     yield from (_to_ve(priorities.NEAR, a) for a in set(facts.local) - facts.own if family_of(a) == family)
     yield Rule(family, priorities.LAST, unreachable=True)
     yield Rule(family, priorities.END)

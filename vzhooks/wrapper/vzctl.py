@@ -111,13 +111,13 @@ class _Job:
             return
         report = self._expect(Expected(self.name, self.coming))
         owners = {a: w.ve.ctid for w in report.ways for a in w.ve.addresses if w.ve.ctid != self.ctid}
-        taken = [a for a in self.coming if a in owners and a not in report.facts.local]  # what is routed vzctl refuses
+        # An address that is routed vzctl refuses itself.
+        taken = [a for a in self.coming if a in owners and a not in report.facts.local]
         if taken:
-            raise HostError(f"VE {self.ctid}: {taken[0]} is of VE {owners[taken[0]]}, which is mounted; take it from "
-                            "that one first; vzctl was not called")
+            raise HostError(f"VE {self.ctid}: {taken[0]} is of VE {owners[taken[0]]}, which is mounted, so vzctl was not "
+                            "called; take it from that one first")
         if report.refused:
-            raise HostError(f"VE {self.ctid}: {report.refused}, so vzctl was not called; "
-                            "`vzhooks set --force` lets it be")
+            raise HostError(f"VE {self.ctid}: {report.refused}, so vzctl was not called; `vzhooks set --force` does it")
         failures = [f.text for f in report.failures if f.opens]
         if failures:
             raise HostError(f"VE {self.ctid}: {failures[0]}; {', '.join(self.coming)} could leave by any NIC, "

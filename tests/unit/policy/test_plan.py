@@ -10,14 +10,15 @@ from vzhooks.model import Element, Route, Rule, Skeleton, Sysctl, Ve
 from vzhooks.policy import guard, plan
 from vzhooks.policy.plan import ADD, DELETE, REPLACE, Op, Scope, diff
 from vzhooks.policy.priorities import (
-    AROUND,
     BEHIND,
     END,
     ENTER,
     FROM_DEVICE,
     FROM_VE,
     JOIN,
+    KEPT,
     LAST,
+    NEAR,
     NOWHERE,
     OVER,
     PASS,
@@ -152,7 +153,7 @@ def test_who_has_no_uplink_goes_around_main_last_of_all_and_nobody_else_is_stopp
         for k in range(len(ops := diff(goal, found)) + 1):
             half = {(r.family, r.priority) for r in after(found, ops[:k]) if isinstance(r, Rule)}
             assert all((f, p) in half for f, q in half if q == LAST for p in (REST, END))
-            assert all((f, p) in half for f, q in half if q == AROUND for p in (BEHIND, LAST, UNASSIGNED))
+            assert all((f, p) in half for f, q in half if q == UNASSIGNED for p in (BEHIND, KEPT, LAST))
 
 
 def test_another_asker_is_one_replace():
@@ -184,7 +185,7 @@ def test_a_table_that_another_ve_looks_up_is_not_emptied():
     (Rule(6, FROM_VE, 9, src="fd00::101/128"), "fd00::101"), (Rule(4, FROM_DEVICE, 9, iif="web0"), ""),
     (Rule(4, NOWHERE, src="192.168.18.101/32", unreachable=True), "192.168.18.101"),
     (Rule(4, 32765, src="192.168.18.105/32", iif="lo", goto=32810), "192.168.18.105"),
-    (Rule(4, 32820, 254, dst="192.168.18.105/32", suppress=31), "192.168.18.105"),
+    (Rule(4, NEAR, 254, dst="192.168.18.105/32", suppress=31), "192.168.18.105"),
     (Rule(4, 1060, 9, src="192.168.18.11/32"), ""), (Rule(4, 32765, 9, src="192.168.18.11/32"), ""),
     (Element("homes4", ("192.168.18.101", "venet0")), "192.168.18.101"), (Element("ways", ("web0", "eth3")), ""),
     (Element("arp:askers", ("eth3", "192.168.18.101")), ""), (guard.SKELETON, "")])

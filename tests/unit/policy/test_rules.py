@@ -6,13 +6,13 @@ from tests.unit.example import NICS, facts, nic, rules, table_of, wanted
 from vzhooks.model import MAIN, Route, Rule, Ve, host_prefix
 from vzhooks.policy import priorities
 from vzhooks.policy.priorities import (
-    AROUND,
     BEHIND,
     END,
     ENTER,
     FROM_DEVICE,
     FROM_VE,
     JOIN,
+    KEPT,
     LAST,
     NEAR,
     NOWHERE,
@@ -106,17 +106,15 @@ def test_reserved_adds_late_rules_alone_while_no_ve_has_an_uplink():
     known = facts(*NICS, nic("ve7", 9, kind="veth", ve=True))
     number, found = table_of(LESS, VE105, ini=RESERVED, known=known), wanted(VE105, ini=RESERVED, known=known)
     late = [r for r in rules(found, UNASSIGNED) if "iif" in r]
-    assert late == sorted([f"from {B}/32 iif lo lookup {number}", *both(
-        f"from all iif ve7 lookup {number}", f"from all iif venet0 lookup {number}")])
-    around = [r for r in rules(found, AROUND) if "iif" in r]
-    assert around == sorted([f"from {B}/32 iif lo goto {BEHIND}", *both(
+    assert late == sorted([f"from {B}/32 iif lo goto {BEHIND}", *both(
         f"from all iif ve7 goto {BEHIND}", f"from all iif venet0 goto {BEHIND}")])
+    assert rules(found, KEPT) == both(f"from all lookup {number}")
     assert not [r for p in (ENTER, PASS, TO_VE, FROM_VE, FROM_DEVICE, NOWHERE, OVER) for r in rules(found, p)]
 
 
 def test_reserved_s_late_rule_spares_who_is_held_already():
     found = wanted(OWN, VE105, ini=RESERVED, known=facts(*NICS, WEB0))
-    assert {r.split(" lookup")[0] for r in rules(found, UNASSIGNED) if "iif" in r} == {
+    assert {r.split(" goto")[0] for r in rules(found, UNASSIGNED) if "iif" in r} == {
         "from all iif venet0", f"from {B}/32 iif lo"}
 
 
@@ -159,5 +157,5 @@ def test_the_priorities_stand_in_their_order():
     order = [ENTER, PASS, JOIN, TO_VE, FROM_VE, FROM_DEVICE, NOWHERE, OVER, priorities.OWN_SPECIFIC, priorities.OWN_LAN]
     assert order == sorted(order) and {*order} <= {*priorities.BAND}
     assert OVER > NOWHERE and {priorities.OWN_MAIN, priorities.OWN_DEFAULT, UNASSIGNED} <= {*priorities.LATE}
-    late = [priorities.OWN_MAIN, priorities.OWN_DEFAULT, REST, BEHIND, NEAR, LAST, END]
-    assert late == sorted(priorities.LATE) and UNASSIGNED < AROUND < 32766 < REST
+    late = [priorities.OWN_MAIN, priorities.OWN_DEFAULT, REST, BEHIND, KEPT, NEAR, LAST, END]
+    assert late == sorted(priorities.LATE) and UNASSIGNED < 32766 < REST

@@ -187,7 +187,9 @@ def test_unassigned_may_be_an_uplink():
 def test_reserved_holds_what_has_no_uplink_behind_the_rules_of_others():
     found, number = wanted(VE105, ini=RESERVED), table_of(LESS, VE105, ini=RESERVED)
     ours = [r for r in rules(found, priorities.UNASSIGNED) if "iif" in r]
-    assert ours == [f"from 192.168.18.105/32 iif lo lookup {number}", *[f"from all iif venet0 lookup {number}"] * 2]
+    behind = f"goto {priorities.BEHIND}"
+    assert ours == [f"from 192.168.18.105/32 iif lo {behind}", *[f"from all iif venet0 {behind}"] * 2]
+    assert rules(found, priorities.KEPT) == [f"from all lookup {number}"] * 2
     assert not [r for r in rules(found) if "192.168.18.105" in r and "iif lo" not in r]
     assert elements(found, "reserved") == [("eth0",)] and elements(found, "sources4") == []
     assert elements(found, "closed") == [] and elements(found, "ves4") == [("192.168.18.105",)]
