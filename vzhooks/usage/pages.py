@@ -212,6 +212,20 @@ PAGES = {
          "The removal of a package does the same."),
         {DONE: "nothing of vzhooks is left but the program", FAILED: "refused, or something could not be removed"},
         {"vzhooks uninstall --dry-run": "Says what it would remove."}),
+    "daemon": Page(
+        ("Stays until SIGTERM. It serves hooks and commands in milliseconds over /run/vzhooks/daemon.sock, and does "
+         "what resync does whenever links, addresses, routes, rules, nftables, the ini or configs of VEs change. "
+         "vzhooks.service runs it; one is enough, and a second says so and ends.",
+         "It takes no running VE's way: an edit that would do so is said in the log and by `vzhooks status`, and waits "
+         "until it is mended or `vzhooks resync --force` is given.",
+         "It probes uplinks, moves VEs to the backup of one that is down, and back, and answers Prometheus: see probe, "
+         "probe_interval, probe_fail, probe_ok, hold_down and metrics in vzhooks.ini(5). Everything works without it, "
+         "slower and unwatched.",
+         "SIGHUP has it read everything anew. What is in the kernel stays when it ends."),
+        {DONE: "it was told to end, or vzhooks was uninstalled", FAILED: "vzhooks is not installed on this node",
+         BUSY: "another daemon runs"},
+        {"systemctl reload vzhooks": "Has it read everything anew.",
+         "journalctl -t vzhooks VZHOOKS_EVENT=heal": "Shows what it mended, and why."}, see=("systemctl(1)",)),
     "hook": Page(
         ("Does what the hook scripts do at an event of vzctl, in the environment that vzctl gives them. There is no "
          "reason to give this command by hand: `vzhooks resync` does the same for VEs that live.",
