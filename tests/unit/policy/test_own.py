@@ -103,6 +103,11 @@ def test_an_uplink_s_gateway_is_its_nic_s():
     assert "default via 192.168.18.9 dev eth3 onlink" in table("eth3", ini=ini)
 
 
+def test_its_own_network_by_a_router_is_none_that_it_is_on():
+    main = [Route(4, MAIN, "192.168.18.0/24", "eth3", "192.168.18.7", 50)]
+    assert [r for r in table("eth3", facts(LO, *NICS[1:], main=main)) if "192.168.18.7" in r] == []
+
+
 def test_a_nic_that_is_down_has_no_rules():
     known = facts(LO, ETH0, replace(ETH3, up=False), ETH4, VENET0)
     assert of("192.168.18.11", known) == [] and len(of("192.168.18.12", known)) == 4

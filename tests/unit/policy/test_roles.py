@@ -99,6 +99,15 @@ def test_what_the_ini_or_a_default_route_names_leads_off_the_node(name):
     assert role(name, main=(to("default", name),)) == LAN
 
 
+def test_a_pair_within_the_node_that_is_in_no_bridge_leads_nowhere():
+    pair = Nic("p0", 60, "veth", link="p1"), Nic("p1", 61, "veth", link="p0")
+    assert role("p0", {**NICS, **{n.name: n for n in pair}}) == OTHER
+
+
+def test_a_tap_without_a_route_is_of_no_guest_yet():
+    assert role("tap9", {**NICS, "tap9": Nic("tap9", 60, "tun", tap=True)}) == OTHER
+
+
 def test_a_member_that_the_ini_names_stands_for_its_topmost_master():
     pair = Nic("br9", 60, "bridge", members=("vethx",)), Nic("vethx", 61, "veth", master="br9")
     nics = {**NICS, **{n.name: n for n in pair}}

@@ -26,6 +26,14 @@ def table(*main, ve=VE101, ini="", nics=NICS, **more):
     return [r for r in found if r != LAST]
 
 
+def test_a_point_to_point_nic_without_a_known_gateway_leads_nowhere_by_itself():
+    """By `none` it does."""
+    ppp = nic("ppp0", 9, "10.64.0.2/32", kind="ppp", pointopoint=True)
+    ini = "[uplink:isp1]\ndevice = ppp0\n"
+    assert [table(ve=ISP, ini=ini + more, nics=(*NICS, ppp), gateways=()) for more in ("", "gateway = none\n")] == [
+        [], ["default dev ppp0"]]
+
+
 USUAL = ["192.168.18.0/24 dev eth3", "default via 192.168.18.1 dev eth3 onlink"]
 
 
