@@ -120,17 +120,6 @@ PAGES = {
          "vzhooks status -v": "Says each change that is due as well.",
          "vzhooks status --json | jq -r '.ves[] | select(.state != \"ok\") | .ve'": "Names the VEs that are not ok."},
         {"STATES": STATES}),
-    "daemon": Page(
-        ("Stays until SIGTERM. It serves hooks and commands in milliseconds over /run/vzhooks/daemon.sock, and does "
-         "what resync does whenever links, addresses, routes, rules, nftables, the ini or configs of VEs change. "
-         "vzhooks.service runs it; one is enough, and a second says so and ends.",
-         "It takes no running VE's way: an edit that would do so is said in the log and by `vzhooks status`, and waits "
-         "until it is mended or `vzhooks resync --force` is given.",
-         "SIGHUP has it read everything anew. What is in the kernel stays when it ends."),
-        {DONE: "it was told to end, or vzhooks was uninstalled", FAILED: "vzhooks is not installed on this node",
-         BUSY: "another daemon runs"},
-        {"systemctl reload vzhooks": "Has it read everything anew.",
-         "journalctl -t vzhooks VZHOOKS_EVENT=heal": "Shows what it mended, and why."}, see=("systemctl(1)",)),
     "route": Page(
         ("Asks the kernel where a packet of this VE to this destination would go, for each address of the VE of that "
          "family: rule, table, device, gateway. Then it says in words why. Nothing is sent.",),

@@ -114,8 +114,8 @@ class _Job:
         # An address that is routed vzctl refuses itself.
         taken = [a for a in self.coming if a in owners and a not in report.facts.local]
         if taken:
-            raise HostError(f"VE {self.ctid}: {taken[0]} is of VE {owners[taken[0]]}, which is mounted, so vzctl was not "
-                            "called; take it from that one first")
+            raise HostError(f"VE {self.ctid}: {taken[0]} is of VE {owners[taken[0]]}, which is mounted, so vzctl was "
+                            "not called; take it from that one first")
         if report.refused:
             raise HostError(f"VE {self.ctid}: {report.refused}, so vzctl was not called; `vzhooks set --force` does it")
         failures = [f.text for f in report.failures if f.opens]
