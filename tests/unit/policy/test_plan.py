@@ -164,14 +164,6 @@ def test_what_concerns_all_ves_is_told_from_what_serves_one(item, concerns_all):
     assert bool(plan.shape([item])) is concerns_all
 
 
-@pytest.mark.parametrize("item, concerns_all", [
-    (Skeleton("x"), True), (Rule(4, plan.PASS, goto=1050), True), (Rule(4, plan.UNASSIGNED, 9, iif="venet0"), True),
-    (Rule(4, plan.UNASSIGNED, 9, "10.0.0.1/32"), False), (Rule(4, plan.FROM_VE, 9, "10.0.0.1/32"), False),
-    (Rule(4, plan.FROM_VE, 9, iif="venet0"), False), (Element("near", ("lo",)), False)])
-def test_what_concerns_all_ves_is_told_from_what_serves_one(item, concerns_all):
-    assert bool(plan.shape([item])) is concerns_all
-
-
 def test_another_asker_is_one_replace():
     ops = diff(ASKING_TOO, ASKING)
     assert [(op.verb, op.item.value) for op in ops if isinstance(op.item, Element) and op.item.set == "arp:askers"] == [
