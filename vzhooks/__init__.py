@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Give every OpenVZ container its own way out of the hardware node.
 
-model, errors, words    frozen values; what can go wrong, by whose fault; numbers and lists as plain English
+model, addresses, errors, words    frozen values; addresses as text; what can go wrong, by whose fault; plain English
 config                  text of the ini and of a VE's config as values, and back
 policy                  who lives, what should be, what is ours, the changes between
 node                    this machine's files, notes and locks

@@ -6,10 +6,11 @@ Addresses are canonical text ("192.168.18.101", "fd00::1"); networks carry their
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Union
+
+from vzhooks.addresses import host_prefix, network_of
 
 PROTOCOL = 118
 """Marks our rules and routes (rtnetlink(7) rtm_protocol); free in iproute2's rt_protos."""
@@ -23,34 +24,6 @@ RTAX = {name: n for n, name in enumerate(
     ("lock", "mtu", "window", "rtt", "rttvar", "ssthresh", "cwnd", "advmss", "reordering", "hoplimit", "initcwnd",
      "features", "rto_min", "initrwnd", "quickack"), 1)}
 """A route's metrics and their bits in "lock" (include/uapi/linux/rtnetlink.h)."""
-
-
-def family_of(address: str) -> int:
-    """Return 4 or 6 for an address or network in text form."""
-    return 6 if ":" in address else 4
-
-
-def canonical(text: str) -> str:
-    """Return an address as we write it, "" for what is none."""
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        return ""
-
-
-def host_prefix(address: str) -> str:
-    """Return the address as a network of its own, with /32 or /128."""
-    return f"{address}/{128 if ':' in address else 32}"
-
-
-def network_of(interface: str) -> str:
-    """Return the connected network of an address with prefix length, e.g. 10.0.0.5/24."""
-    return str(ipaddress.ip_interface(interface).network)
-
-
-def length_of(network: str) -> int:
-    """Return the prefix length of a network in text form."""
-    return int(network.rpartition("/")[2])
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import Any, Callable
 
+from vzhooks.addresses import canonical
 from vzhooks.config import vzconf
 from vzhooks.config.confedit import with_uplink
 from vzhooks.config.settings import Settings
@@ -18,7 +19,6 @@ from vzhooks.config.settings import parse as parse_ini
 from vzhooks.daemon import protocol
 from vzhooks.errors import HostError, InputError, KernelError, SettingsError, UsageError, VzhooksError
 from vzhooks.kernel import messages
-from vzhooks.model import canonical
 from vzhooks.node import notes, uplink_notes
 from vzhooks.policy import guard
 from vzhooks.usage.commands import parser

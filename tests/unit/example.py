@@ -1,7 +1,8 @@
 """The example node as values, for tests of pure code."""
 
+from vzhooks.addresses import family_of, host_prefix
 from vzhooks.config.settings import parse
-from vzhooks.model import MAIN, Element, Gateway, Nic, Route, Rule, family_of, host_prefix
+from vzhooks.model import MAIN, Element, Gateway, Nic, Route, Rule
 from vzhooks.policy import wanting
 from vzhooks.policy.facts import Facts, in_this_node, known_of, settle
 from vzhooks.policy.tables import allocate

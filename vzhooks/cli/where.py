@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import ipaddress
 
+from vzhooks.addresses import family_of
 from vzhooks.config.vzconf import shown
 from vzhooks.errors import InputError, UsageError
-from vzhooks.model import Rule, family_of
+from vzhooks.model import Rule
 from vzhooks.node.host import Paths
 from vzhooks.policy import drift
 from vzhooks.run import assign, reconcile

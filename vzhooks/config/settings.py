@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from vzhooks.addresses import family_of
 from vzhooks.config import inifile
 from vzhooks.config.inifile import Fault, Section, fault
 from vzhooks.config.keys import DEVICE, NODE, UPLINK, Key
@@ -21,7 +22,7 @@ from vzhooks.config.names import NAME
 from vzhooks.config.values import Wrong as _Wrong
 from vzhooks.config.values import checks, circle, endpoint, is_usable, networks
 from vzhooks.errors import SettingsError
-from vzhooks.model import Uplink, family_of
+from vzhooks.model import Uplink
 
 BY_ADDRESS = "by-address"
 TAKEN_NAMES = ("none", "main", "block", "auto", "unreachable", BY_ADDRESS)

@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from vzhooks.addresses import canonical
 from vzhooks.config.keys import UPLINK
-from vzhooks.model import Uplink, canonical
+from vzhooks.model import Uplink
 
 UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 _SPAN = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h|)")

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from vzhooks import __version__
+from vzhooks.addresses import family_of, host_prefix
 from vzhooks.ask import command
 from vzhooks.config.settings import Settings
 from vzhooks.config.vzconf import VeConfig
@@ -19,7 +20,7 @@ from vzhooks.doctor.findings import Exam
 from vzhooks.errors import InputError, VzhooksError
 from vzhooks.install import chain, shim, units
 from vzhooks.kernel import nft, sysctl
-from vzhooks.model import MAIN, Lookup, Rule, family_of, host_prefix
+from vzhooks.model import MAIN, Lookup, Rule
 from vzhooks.neighbours import announce, probe
 from vzhooks.node import host, trust
 from vzhooks.node.host import Paths

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vzhooks.addresses import family_of
 from vzhooks.doctor.findings import ERROR, WARNING, Exam, Finding, lan
-from vzhooks.model import family_of
 from vzhooks.policy.compare import Flow
 from vzhooks.policy.foreign import NAMES, Other, mend
 from vzhooks.policy.priorities import BAND, ENTER, FROM_VE

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vzhooks.addresses import family_of
 from vzhooks.doctor.findings import ERROR, WARNING, Exam, Finding
 from vzhooks.errors import InputError
-from vzhooks.model import Uplink, family_of
+from vzhooks.model import Uplink
 from vzhooks.policy import health, probes
 from vzhooks.policy.uplinks import chain, resolve
 from vzhooks.status import rows

@@ -7,8 +7,9 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
+from vzhooks.addresses import family_of
 from vzhooks.doctor.findings import ERROR, WARNING, Exam, Finding, step_of
-from vzhooks.model import Nic, Problem, Uplink, family_of
+from vzhooks.model import Nic, Problem, Uplink
 from vzhooks.policy import gateways, sources
 from vzhooks.policy.foreign import mend
 from vzhooks.policy.uplinks import every, gateway_of, holds

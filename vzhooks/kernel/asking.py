@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from vzhooks.addresses import family_of
 from vzhooks.kernel import nft
 from vzhooks.kernel.messages import FAMILIES, RTN_UNICAST, table_of
 from vzhooks.kernel.netlink import Kernel, Refused
-from vzhooks.model import Lookup, Nic, Route, Rule, family_of
+from vzhooks.model import Lookup, Nic, Route, Rule
 from vzhooks.policy import walk
 from vzhooks.policy.compare import Flow
 from vzhooks.policy.facts import Facts

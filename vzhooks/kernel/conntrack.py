@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
+from vzhooks.addresses import family_of
 from vzhooks.errors import KernelError
 from vzhooks.kernel.messages import FAMILIES
-from vzhooks.model import family_of
 
 
 def forget(addresses: Iterable[str]) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from vzhooks.model import Item, Route, host_prefix
+from vzhooks.addresses import host_prefix
+from vzhooks.model import Item, Route
 from vzhooks.policy.plan import address_of
 
 

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from vzhooks.addresses import family_of
 from vzhooks.errors import SUPPORTED, KernelError
-from vzhooks.model import PROTOCOL, Nic, Route, Rule, family_of
+from vzhooks.model import PROTOCOL, Nic, Route, Rule
 from vzhooks.policy.foreign import Other
 
 FAMILIES = {4: 2, 6: 10}

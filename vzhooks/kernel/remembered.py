@@ -13,11 +13,12 @@ from collections.abc import Collection, Container, Iterable
 from contextlib import suppress
 from typing import Any, Callable, cast
 
+from vzhooks.addresses import host_prefix
 from vzhooks.kernel.items import Items, Main
 from vzhooks.kernel.monitor import Generation, Monitor
 from vzhooks.kernel.netlink import Kernel, open_socket
 from vzhooks.kernel.told import ADDRESSES, GUARD, LINKS, LOST, ROUTES, RULES, TABLE, Told
-from vzhooks.model import MAIN, PROTOCOL, Element, Item, Nic, Proxy, Route, Rule, host_prefix
+from vzhooks.model import MAIN, PROTOCOL, Element, Item, Nic, Proxy, Route, Rule
 from vzhooks.policy import guard
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.foreign import Other

@@ -15,7 +15,8 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 
-from vzhooks.model import Nic, family_of
+from vzhooks.addresses import family_of
+from vzhooks.model import Nic
 from vzhooks.neighbours.announce import BROADCAST, ETH_P_ARP
 
 WAIT_S = 1.0  # proxied answers come at random within neigh/NIC/proxy_delay, 0.8 s

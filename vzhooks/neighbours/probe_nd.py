@@ -16,7 +16,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 
-from vzhooks.model import Nic, family_of
+from vzhooks.addresses import family_of
+from vzhooks.model import Nic
 from vzhooks.neighbours.announce import ALL_NODES_MAC, ETH_P_IPV6, NA_TYPE, OPT_TARGET_MAC, icmpv6
 
 WAIT_S = 1.0  # proxied answers come at random within neigh/NIC/proxy_delay, 0.8 s

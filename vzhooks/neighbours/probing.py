@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from vzhooks.model import family_of
+from vzhooks.addresses import family_of
 from vzhooks.neighbours import announce
 from vzhooks.neighbours.announce import ETH_P_ARP, ETH_P_IPV6
 from vzhooks.neighbours.probe_nd import attach

@@ -16,10 +16,10 @@ from dataclasses import asdict, replace
 from ipaddress import ip_network
 from typing import Any, Callable
 
+from vzhooks.addresses import canonical
 from vzhooks.config.keys import DEVICE
 from vzhooks.config.names import listed
 from vzhooks.errors import HostError
-from vzhooks.model import canonical
 from vzhooks.node import files
 from vzhooks.node.given import MAX_BYTES
 from vzhooks.policy.harden import FORCED, OFF, ON, VALUES, Hardening

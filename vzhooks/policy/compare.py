@@ -7,7 +7,8 @@ import ipaddress
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from vzhooks.model import Element, Item, Lookup, Rule, Skeleton, family_of
+from vzhooks.addresses import family_of
+from vzhooks.model import Element, Item, Lookup, Rule, Skeleton
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.harden import Hardening
 from vzhooks.policy.priorities import BEHIND, PASS

@@ -7,7 +7,8 @@ import ipaddress
 from collections.abc import Container, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
-from vzhooks.model import Element, Item, Route, Rule, Skeleton, Sysctl, family_of
+from vzhooks.addresses import family_of
+from vzhooks.model import Element, Item, Route, Rule, Skeleton, Sysctl
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.plan import DELETE, Op
 from vzhooks.policy.priorities import FROM_VE, OWN_LAN

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from vzhooks.addresses import family_of
 from vzhooks.config.settings import Settings
-from vzhooks.model import Element, Item, family_of
+from vzhooks.model import Element, Item
 from vzhooks.policy import guard, harden
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.roles import INSIDE, LAN, VE

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from vzhooks.addresses import family_of, host_prefix
 from vzhooks.config.names import names_in
 from vzhooks.config.settings import Settings
-from vzhooks.model import Gateway, Nic, Route, family_of, host_prefix
+from vzhooks.model import Gateway, Nic, Route
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.health import Health
 from vzhooks.policy.roles import VE, Known, Nics, assign, is_lan, named, over

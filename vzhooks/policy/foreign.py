@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from vzhooks.model import MAIN, Lookup, family_of
+from vzhooks.addresses import family_of
+from vzhooks.model import MAIN, Lookup
 from vzhooks.policy.priorities import BAND, FROM_VE
 
 # include/uapi/linux/fib_rules.h

@@ -7,8 +7,9 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from vzhooks.addresses import family_of
 from vzhooks.config.settings import Settings
-from vzhooks.model import Nic, Uplink, family_of
+from vzhooks.model import Nic, Uplink
 from vzhooks.policy.roles import Nics
 from vzhooks.policy.uplinks import holds
 

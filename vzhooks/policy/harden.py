@@ -16,7 +16,8 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from vzhooks.model import Nic, Problem, Sysctl, family_of
+from vzhooks.addresses import family_of
+from vzhooks.model import Nic, Problem, Sysctl
 from vzhooks.policy.roles import LAN, VE, Nics
 
 VALUES = {"arp_ignore": 1, "arp_announce": 2, "rp_filter": 2}

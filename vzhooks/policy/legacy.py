@@ -11,10 +11,11 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from vzhooks.addresses import family_of, host_prefix
 from vzhooks.config.names import names_in
 from vzhooks.config.settings import Settings
 from vzhooks.config.vzconf import VeConfig
-from vzhooks.model import MAIN, Lookup, Route, Uplink, family_of, host_prefix
+from vzhooks.model import MAIN, Lookup, Route, Uplink
 from vzhooks.policy.facts import LOCAL, Facts
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.roles import INSIDE, LO, VE, named

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from vzhooks.addresses import family_of
 from vzhooks.errors import KernelError
-from vzhooks.model import family_of
 
 TARGETS = ("masquerade", "snat")
 

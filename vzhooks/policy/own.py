@@ -12,8 +12,9 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from vzhooks.addresses import family_of, host_prefix, length_of
 from vzhooks.config.settings import Settings
-from vzhooks.model import MAIN, Item, Nic, Route, Rule, Uplink, family_of, host_prefix, length_of
+from vzhooks.model import MAIN, Item, Nic, Route, Rule, Uplink
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.priorities import OWN_DEFAULT, OWN_LAN, OWN_MAIN, OWN_SPECIFIC

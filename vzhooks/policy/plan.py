@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
-from vzhooks.model import Element, Item, Proxy, Route, Rule, Skeleton, Sysctl, length_of
+from vzhooks.addresses import length_of
+from vzhooks.model import Element, Item, Proxy, Route, Rule, Skeleton, Sysctl
 from vzhooks.policy import priorities
 from vzhooks.policy.guard import VE_SETS, is_map
 from vzhooks.policy.priorities import ENTER, FROM_DEVICE, FROM_VE, JOIN, NOWHERE, OVER, PASS, TO_VE, UNASSIGNED

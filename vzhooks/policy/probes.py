@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from vzhooks.addresses import family_of
 from vzhooks.config.settings import Settings
 from vzhooks.errors import InputError
-from vzhooks.model import Nic, Uplink, family_of
+from vzhooks.model import Nic, Uplink
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.health import LINK
 from vzhooks.policy.uplinks import gateway_of, holds, resolve, why_down

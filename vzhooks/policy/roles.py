@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from vzhooks.model import Nic, Route, host_prefix
+from vzhooks.addresses import host_prefix
+from vzhooks.model import Nic, Route
 
 Nics = Mapping[str, Nic]
 

@@ -7,8 +7,9 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from vzhooks.addresses import family_of, host_prefix
 from vzhooks.config.settings import Settings
-from vzhooks.model import LAST_RESORT, MAIN, Nic, Route, Uplink, family_of, host_prefix
+from vzhooks.model import LAST_RESORT, MAIN, Nic, Route, Uplink
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.roles import INSIDE, VE
 from vzhooks.policy.tables import LESS, uplink_key

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from vzhooks.addresses import family_of, host_prefix, length_of
 from vzhooks.config.settings import Settings
-from vzhooks.model import MAIN, Rule, family_of, host_prefix, length_of
+from vzhooks.model import MAIN, Rule
 from vzhooks.policy import priorities
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.priorities import ENTER, FROM_DEVICE, FROM_VE, JOIN, NOWHERE, OVER, PASS, TO_VE

@@ -7,9 +7,10 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
+from vzhooks.addresses import family_of
 from vzhooks.config.names import names_in
 from vzhooks.config.settings import BY_ADDRESS, Settings
-from vzhooks.model import Problem, Uplink, Ve, family_of
+from vzhooks.model import Problem, Uplink, Ve
 from vzhooks.policy.roles import Nics, is_lan
 
 MOST = 32

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from vzhooks.addresses import family_of
 from vzhooks.config.names import NAME, names_in
 from vzhooks.config.settings import BY_ADDRESS, Settings
 from vzhooks.config.vzconf import shown
 from vzhooks.errors import InputError
-from vzhooks.model import Gateway, Nic, Problem, Uplink, Ve, family_of
+from vzhooks.model import Gateway, Nic, Problem, Uplink, Ve
 from vzhooks.policy import health
 from vzhooks.policy.health import FRESH, Health
 from vzhooks.policy.roles import Nics, is_lan, named, why_no_uplink

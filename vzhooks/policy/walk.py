@@ -9,7 +9,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Container, Iterable, Mapping
 
-from vzhooks.model import Lookup, Route, Rule, family_of, length_of
+from vzhooks.addresses import family_of, length_of
+from vzhooks.model import Lookup, Route, Rule
 from vzhooks.policy.foreign import ENDS, Other
 
 LOCAL = 255

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from vzhooks.addresses import family_of
 from vzhooks.config.settings import Settings
-from vzhooks.model import PROTOCOL, Element, Item, Problem, Proxy, Skeleton, Ve, family_of
+from vzhooks.model import PROTOCOL, Element, Item, Problem, Proxy, Skeleton, Ve
 from vzhooks.policy import elements, own, routes, rules
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.foreign import said_of, unheard

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
+from vzhooks.addresses import family_of
 from vzhooks.config.confedit import with_uplink
 from vzhooks.config.vzconf import VeConfig
 from vzhooks.errors import HostError, InputError, VzhooksError
 from vzhooks.kernel.apply import Watch
-from vzhooks.model import family_of
 from vzhooks.node import files, host, ini
 from vzhooks.node.host import Paths
 from vzhooks.policy import legacy

@@ -7,7 +7,8 @@ import ipaddress
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from vzhooks.model import MAIN, Element, Item, Lookup, Rule, family_of
+from vzhooks.addresses import family_of
+from vzhooks.model import MAIN, Element, Item, Lookup, Rule
 from vzhooks.policy import guard
 from vzhooks.policy.foreign import Other, culprit, decider, mend, said_of, unheard
 from vzhooks.policy.priorities import FROM_DEVICE, FROM_VE, TO_VE

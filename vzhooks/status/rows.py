@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
+from vzhooks.addresses import family_of
 from vzhooks.config.vzconf import VeConfig
 from vzhooks.errors import DONE, InputError, printable
 from vzhooks.errors import DRIFT as DUE
-from vzhooks.model import Uplink, family_of
+from vzhooks.model import Uplink
 from vzhooks.policy import drift
 from vzhooks.policy.health import HELD, Health, due
 from vzhooks.policy.records import RUNNING, STARTING

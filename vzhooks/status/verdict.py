@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vzhooks.addresses import family_of
 from vzhooks.config.vzconf import VeConfig
-from vzhooks.model import Lookup, family_of
+from vzhooks.model import Lookup
 from vzhooks.policy import drift
 from vzhooks.policy.foreign import Other, culprit, mend, said_of, unheard
 from vzhooks.policy.records import STARTING, STOPPING

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from vzhooks.addresses import family_of
 from vzhooks.config.settings import Settings
 from vzhooks.config.vzconf import VeConfig
-from vzhooks.model import Lookup, Problem, Uplink, Ve, family_of
+from vzhooks.model import Lookup, Problem, Uplink, Ve
 from vzhooks.policy.compare import FAR
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.uplinks import Way, gateway_of, ways_of

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.example import ETH0, ETH3, LO, NICS, VENET0, elements, facts, nic, wanted
-from vzhooks.model import MAIN, Element, Route, Ve, host_prefix
+from vzhooks.addresses import host_prefix
+from vzhooks.model import MAIN, Element, Route, Ve
 from vzhooks.policy.guard import SETS, VE_SETS
 
 A, B, A6 = "192.168.18.101", "192.168.18.105", "fd00:18::101"

@@ -3,8 +3,9 @@
 import pytest
 
 from tests.unit.example import ETH0, ETH3, LO, VENET0, facts, nic
+from vzhooks.addresses import host_prefix
 from vzhooks.config.settings import parse
-from vzhooks.model import MAIN, Gateway, Route, host_prefix
+from vzhooks.model import MAIN, Gateway, Route
 from vzhooks.policy.facts import Facts, in_this_node, known_of, settle
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.roles import LAN, VE

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.example import ETH0, ETH3, ETH4, LO, VENET0, facts, nic
+from vzhooks.addresses import family_of, host_prefix
 from vzhooks.config.settings import parse
 from vzhooks.config.vzconf import VeConfig
-from vzhooks.model import Lookup, Route, family_of, host_prefix
+from vzhooks.model import Lookup, Route
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.legacy import Seen, looked_up, plan
 

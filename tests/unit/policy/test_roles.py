@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from vzhooks.model import MAIN, Nic, Route, host_prefix
+from vzhooks.addresses import host_prefix
+from vzhooks.model import MAIN, Nic, Route
 from vzhooks.policy.roles import (
     INSIDE,
     LAN,

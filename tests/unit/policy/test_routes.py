@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.example import ETH0, ETH3, ETH4, LO, NICS, VENET0, facts, nic, routes, table_of, wanted
-from vzhooks.model import MAIN, Gateway, Route, Ve, host_prefix
+from vzhooks.addresses import host_prefix
+from vzhooks.model import MAIN, Gateway, Route, Ve
 from vzhooks.policy.tables import LESS, uplink_key
 
 VE101 = Ve("101", ("192.168.18.101",), "eth3")

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.unit.example import NICS, facts, nic, rules, table_of, wanted
-from vzhooks.model import MAIN, Route, Rule, Ve, host_prefix
+from vzhooks.addresses import host_prefix
+from vzhooks.model import MAIN, Route, Rule, Ve
 from vzhooks.policy import priorities
 from vzhooks.policy.priorities import (
     BEHIND,
