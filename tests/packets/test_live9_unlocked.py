@@ -117,7 +117,7 @@ def settled_too_early():
     follow.ROUTE_WAIT_S = 0.2
     paths, mine = Paths(), frozenset({NEW})
     reconcile.run(paths, Request(ctids=frozenset({"101"}), expect={"101": Expected(None, (NEW,))}))
-    follow._settle(paths, "101", mine, mine, evidence.lock_dirs(paths, {}))
+    follow.settle(paths, "101", mine, mine, evidence.lock_dirs(paths, {}))
 
 
 def test_an_address_stays_closed_as_long_as_vzctl_is_at_work(nine):

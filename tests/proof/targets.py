@@ -166,7 +166,7 @@ DUMP = json.dumps([
     {"family": 2, "action": 1, "src_len": 32, "dst_len": 0, "table": 0, "attrs": [
         ["FRA_TABLE", 10001], ["FRA_SRC", "192.168.18.101"], ["FRA_PRIORITY", 1020], ["FRA_PROTOCOL", 118],
         ["FRA_SUPPRESS_PREFIXLEN", 4294967295], ["FRA_IIFNAME", "venet0"], ["FRA_GOTO", 1005]]},
-    {"family": 2, "dst_len": 24, "table": 254, "type": 1, "proto": 118, "attrs": [
+    {"family": 2, "dst_len": 24, "src_len": 0, "tos": 0, "table": 254, "type": 1, "proto": 118, "attrs": [
         ["RTA_TABLE", 10001], ["RTA_DST", "192.168.18.0"], ["RTA_OIF", 2], ["RTA_GATEWAY", "192.168.18.1"],
         ["RTA_PRIORITY", 256]]}])
 HEALTH = b'{"at": 5.5, "uplinks": {"isp1": {"state": "down", "since": 1, "why": "x", "streak": -2, "linked": true}}}'
