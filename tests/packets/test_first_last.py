@@ -33,6 +33,19 @@ def by_a_config_and_a_resync(site):
     site.vzhooks("resync")
 
 
+def test_what_a_looser_ini_leaves_goes_with_the_next_hook(site):
+    """No VE has an uplink; whoever gets the address of one that stopped has its way by main."""
+    site.ini("[node]\nunassigned = block\n")
+    site.both("105")
+    site.end_announcers()
+    site.node.hn.write("/etc/vz/vzhooks.ini", "")
+    assert site.vzctl.stop("105").rc == 0
+    assert not site.state()["nft"]
+    site.ve("106", *pair("105"))
+    for address in pair("105"):
+        site.leaves_by("106", "eth0", src=address)
+
+
 def met(site):
     """Ping both ways between VEs 101 and 105, by each family, and 101 by the client."""
     found = [ping(site.node.ve(a).box, dst, count=3, timeout=0.5)

@@ -77,7 +77,8 @@ def cmd_resync(args: argparse.Namespace, event: Event) -> int:
         _tell(args, [*report.refused.splitlines(), "nothing was changed; mend that, or give --force"])
         return FAILED
     moves = [*map(str, report.changed), *map(str, report.moves)]
-    _tell(args, [p for p in _lines(report.problems) if not any(p.endswith(m.partition(": ")[2]) for m in moves)])
+    said = {(m.ctid, m.why) for m in report.moves}
+    _tell(args, _lines(p for p in report.problems if (p.ctid, p.text) not in said))
     _tell(args, [*moves, *report.remarks, *map(str, doubts(report.settings, report.facts.nics))])
     changed.show(args, report, args.dry_run)
     _tell(args, (), report.failures)

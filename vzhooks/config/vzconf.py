@@ -25,6 +25,7 @@ from vzhooks.config.names import listed
 from vzhooks.errors import InputError
 
 MAX_BYTES = 1 << 20
+MAX_UPLINK = 1024
 MAX_NOTES = 3
 # A config that vzctl wrote to its end holds at least one of these; one caught in mid-save may not.
 WHOLE = ("VE_ROOT", "VE_PRIVATE", "OSTEMPLATE", "PHYSPAGES", "VEID", "UUID", "ONBOOT", "HOSTNAME")
@@ -163,8 +164,9 @@ def _uplink(data: bytes, where: str) -> tuple[str, tuple[str, ...]]:
     if values[-1] == "":
         note = f"{where}: UPLINK is blank, so the VE counts as unassigned; name an uplink or remove the line"
         return "", (*notes, note)
-    # What is no name stays as it is: it resolves to no uplink, so the VE is cut off, not let out by main.
-    return plain(listed(values[-1])), notes
+    # What is no name stays as it is, cut short: it resolves to no uplink, so the VE is cut off, not let out by main.
+    value = plain(listed(values[-1]))
+    return value if len(value) <= MAX_UPLINK else f"{value[:64]}~", notes
 
 
 def _odd(data: bytes, line: re.Match[bytes], value: str, where: str, last: re.Match[bytes]) -> str:

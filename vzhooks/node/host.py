@@ -58,6 +58,7 @@ _PATHS = {
     "ves": "/run/vzhooks/ves.json",
     "health": "/run/vzhooks/health.json",
     "standing": "/run/vzhooks/standing.json",
+    "engaged": "/run/vzhooks/engaged",
     "counts": "/run/vzhooks/counts.json",
     "lock": "/run/vzhooks/lock",
     "daemon_lock": "/run/vzhooks/daemon.lock",

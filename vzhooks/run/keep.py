@@ -53,6 +53,17 @@ def save_standing(paths: Paths, before: Mapping[str, Standing], found: Mapping[s
             uplink_notes.save_standing(paths.standing, found)
 
 
+def save_engaged(paths: Paths, engaged: bool) -> None:
+    """Note down that there is something of ours in the kernel that concerns all VEs, or no more."""
+    if engaged != os.path.exists(paths.engaged):
+        files.replace(paths.engaged, "", 0o600) if engaged else os.unlink(paths.engaged)
+
+
+def is_quiet(paths: Paths) -> bool:
+    """Tell whether the kernel has nothing of ours that a hook of a VE without an uplink would have to look at."""
+    return not os.path.exists(paths.engaged) and not is_loose(paths)
+
+
 def is_loose(paths: Paths) -> bool:
     """Tell whether a venet0 came after hardening, and with another filter than it would have had."""
     return sysctl.read([harden.VENET]) == {harden.VENET: "2"} and (

@@ -82,7 +82,7 @@ def _give_back(paths: Paths, held: Trial, doors: Doors) -> tuple[Report, str]:
 
 def _run(paths: Paths, request: Request, doors: Doors) -> Report:
     read = inputs.read(paths, request, trial.now(), doors)
-    if _untouched(read, request) and not keep.is_loose(paths):
+    if _untouched(paths, read, request):
         report = _note_only(paths, read, request, doors)
     else:
         with doors.kernel() as kernel:
@@ -90,13 +90,13 @@ def _run(paths: Paths, request: Request, doors: Doors) -> Report:
     return replace(report, warnings=read.warnings, configs=read.configs, ini=read.settings)
 
 
-def _untouched(read: Inputs, request: Request) -> bool:
+def _untouched(paths: Paths, read: Inputs, request: Request) -> bool:
     """Tell whether the kernel need not be asked: a hook, and no VE here has an uplink; or one of no VE yet."""
     if request.event is None:
         return False
     if request.event.name == "mount" and request.event.ctid not in read.configs:
         return True  # create and register mount before the config has its name (libvzctl lib/create.c)
-    if read.settings.reserved or read.settings.unassigned != "main":
+    if read.settings.reserved or read.settings.unassigned != "main" or not keep.is_quiet(paths):
         return False
     return not any(r.uplink for r in read.known.values()) and not any(map(may_have_uplink, read.configs.values()))
 
@@ -135,11 +135,15 @@ class _Run:
         self.request.watch.begin(len(report.ops))
         trial.begin(self.paths, self.request, self.read.tried, report, self._before)
         keep.save_node(self.paths, {**self._recorded, **report.tables}, self._before, decided.hard, self.request.empty)
+        keep.save_engaged(self.paths, bool(plan.shape(report.found) or plan.shape(decided.wanted.items)))
         if not self.request.empty:
             keep.save_networks(self.paths, report.ways, report.settings, report.facts.nics)
             self.doors.note(self.paths, self.known, report.records)
             keep.save_standing(self.paths, self.read.standing, report.standing)
-        return self._carry_out(report, decided.wanted, decided.handed, decided.hard)
+        done = self._carry_out(report, decided.wanted, decided.handed, decided.hard)
+        if not plan.shape(decided.wanted.items) and not done.failures and not done.refused:
+            keep.save_engaged(self.paths, False)
+        return done
 
     def _decide(self) -> _Decided:
         """Read the kernel, and say what should be and the changes."""

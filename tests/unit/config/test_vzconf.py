@@ -2,6 +2,7 @@
 
 import pytest
 
+from vzhooks.config.names import NAME, names_in
 from vzhooks.config.vzconf import parse, value_of
 from vzhooks.errors import InputError
 
@@ -133,6 +134,11 @@ def test_uplink_none_is_unassigned():
 def test_an_uplink_that_is_no_name_stays_what_it_is(value):
     """It resolves to no uplink, so the VE is cut off; it must not read as unassigned."""
     assert config(f'UPLINK="{value}"').uplink.isprintable() and config(f'UPLINK="{value}"').uplink != ""
+
+
+def test_an_uplink_that_is_too_long_for_our_notes_is_none_that_there_is():
+    uplink = config('UPLINK="{}"'.format(" ".join(f"isp{n}" for n in range(1000)))).uplink
+    assert len(uplink) < 100 and names_in(uplink) != () and not all(NAME.fullmatch(n) for n in names_in(uplink))
 
 
 @pytest.mark.parametrize("line", ["XUPLINK=a", "#UPLINK=a", "UPLINKS=a", "# export UPLINK = a", "#\ufeffUPLINK=a",
