@@ -6,11 +6,11 @@ from functools import partial
 import pytest
 
 from tests import ways
+from tests.extent import PRIORITIES
 from tests.lab.bystanders import sh
 from tests.lab.node import BEYOND, BEYOND6, CLIENT
 from tests.site import BEYONDS, OWN, pair
 
-PRIORITIES = [32000, 32763, 32764, 32765]
 METRICS = """ip route del default; ip -6 route del default
     n=100; for dev in eth0 eth3 eth4; do n=$((n + 1))
         ip route add default via 192.168.18.1 dev $dev metric $n

@@ -38,7 +38,7 @@ def test_what_a_looser_ini_leaves_goes_with_the_next_hook(site):
     site.ini("[node]\nunassigned = block\n")
     site.both("105")
     site.end_announcers()
-    site.node.hn.write("/etc/vz/vzhooks.ini", "")
+    site.ini("[node]\n")
     assert site.vzctl.stop("105").rc == 0
     assert not site.state()["nft"]
     site.ve("106", *pair("105"))

@@ -10,10 +10,10 @@ from contextlib import suppress
 
 import pytest
 
+from tests.extent import ROUNDS
 from tests.site import VE101, unordered
 
 RESERVED, PLAIN = "[node]\nreserved = eth0\n", "[node]\n"
-ROUNDS = 100
 
 
 def reserved(site):
