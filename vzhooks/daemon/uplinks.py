@@ -39,7 +39,7 @@ class Uplinks(Part):
         self._health: dict[str, Health] = {}
         self._noted, self._failed = 0.0, False
         with suppress(HostError):  # a note that is not ours to read is written anew
-            self._health = uplink_notes.load_health(paths.health, _now())
+            self._health = uplink_notes.load_health(paths.health, host.since_boot())
         board.listen(self._hear)
 
     def _hear(self, happening: Happening) -> None:
@@ -58,7 +58,7 @@ class Uplinks(Part):
     def _look(self) -> bool:
         """Take in what links and the time say; tell whether an uplink's state is another by that."""
         before = self._health
-        self._health = uplinks.healths(self._settings, self._nics, before, _now())
+        self._health = uplinks.healths(self._settings, self._nics, before, host.since_boot())
         return any(h.state != before.get(n, health.FRESH).state for n, h in self._health.items()) or (
             set(before) != set(self._health))
 
@@ -68,7 +68,7 @@ class Uplinks(Part):
         for name, found in self._health.items():
             uplink = self._settings.uplinks.get(name)
             if uplink and uplink.device in names and found.state == health.HELD:
-                self._health[name] = health.linked(found, f"{uplink.device} was down", uplink, _now())
+                self._health[name] = health.linked(found, f"{uplink.device} was down", uplink, host.since_boot())
                 self._note()
 
     def fds(self) -> Iterable[int]:
@@ -79,7 +79,7 @@ class Uplinks(Part):
         """Return when somebody is to be asked, an uplink is held no more, or the note is to be written."""
         if not self._health:
             return None
-        now, asked = _now(), self._prober.due()
+        now, asked = host.since_boot(), self._prober.due()
         ends = [health.due(h, self._settings.uplinks[n]) for n, h in self._health.items()
                 if n in self._settings.uplinks and not self._is_unproven(n, h)]
         times = [min(ends, default=health.NEVER) - now, self._noted + NOTE_S - now]
@@ -96,7 +96,7 @@ class Uplinks(Part):
         held = [n for n, h in self._health.items() if h.state == health.HELD]
         self._look()
         changed += [n for n in held if self._health.get(n, health.FRESH).state == health.UP]
-        if changed or _now() - self._noted >= NOTE_S:
+        if changed or host.since_boot() - self._noted >= NOTE_S:
             self._note()
         for name in changed:
             self.healer.want(f"uplink {name}", at_once=True)
@@ -106,13 +106,13 @@ class Uplinks(Part):
         uplink, before = self._settings.uplinks.get(verdict.uplink), self._health.get(verdict.uplink)
         if not uplink or not before:
             return False
-        after = health.probed(before, verdict.answered, verdict.why, uplink, _now())
+        after = health.probed(before, verdict.answered, verdict.why, uplink, host.since_boot())
         self._health[verdict.uplink] = after
         return after.state != before.state
 
     def _note(self) -> None:
         """Write down what counts now; where that cannot be, links alone count, and it is said once."""
-        self._noted = _now()
+        self._noted = host.since_boot()
         if not host.is_installed(self.paths):
             return  # and nothing of ours may come back
         try:
@@ -128,8 +128,3 @@ class Uplinks(Part):
         if self._health:
             self._note()
         self._prober.close()
-
-
-def _now() -> float:
-    """Return the seconds since boot, as in our notes."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)

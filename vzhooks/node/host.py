@@ -93,6 +93,11 @@ _PATHS = {
 }
 
 
+def since_boot() -> float:
+    """Return the seconds since boot: what is in /run lives as long, and no clock that is set moves them."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def check_ctid(ctid: str) -> str:
     """Return a VE's id, a number or a UUID; raises UsageError for anything else, a path above all."""
     if not CTID.fullmatch(ctid) or ctid == "0":

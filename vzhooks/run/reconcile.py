@@ -81,7 +81,7 @@ def _give_back(paths: Paths, held: Trial, doors: Doors) -> tuple[Report, str]:
 
 
 def _run(paths: Paths, request: Request, doors: Doors) -> Report:
-    read = inputs.read(paths, request, trial.now(), doors)
+    read = inputs.read(paths, request, host.since_boot(), doors)
     if _untouched(paths, read, request):
         report = _note_only(paths, read, request, doors)
     else:
@@ -103,7 +103,7 @@ def _untouched(paths: Paths, read: Inputs, request: Request) -> bool:
 
 def _note_only(paths: Paths, read: Inputs, request: Request, doors: Doors) -> Report:
     seen = evidence.evidence({}, doors.listed(paths), evidence.lock_dirs(paths, read.vz_conf))
-    count = census.take(read.configs, seen, read.known, trial.now(), request.event)
+    count = census.take(read.configs, seen, read.known, host.since_boot(), request.event)
     if not request.dry_run:
         doors.note(paths, read.known, count.records)
     return Report(problems=count.problems, settings=read.settings)
@@ -123,7 +123,7 @@ class _Run:
 
     def __init__(self, paths: Paths, request: Request, read: Inputs, kernel: Kernel, doors: Doors) -> None:
         self.paths, self.request, self.read, self.kernel, self.doors = paths, request, read, kernel, doors
-        self.now = trial.now()
+        self.now = host.since_boot()
         self.settings, self.known, self.configs = read.settings, read.known, read.configs
 
     def report(self) -> Report:

@@ -23,11 +23,6 @@ from vzhooks.run.request import COMMAND, HOOK, Report, Request
 KEEP = "`vzhooks confirm` keeps it"
 
 
-def now() -> float:
-    """Return the seconds since boot: no clock that is set moves them."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
 def _boot() -> str:
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
@@ -35,7 +30,7 @@ def _boot() -> str:
 
 def left(held: Trial) -> float:
     """Return how many seconds of a trial are left; less than none where it is over."""
-    return held.left(now(), _boot())
+    return held.left(host.since_boot(), _boot())
 
 
 def pending(paths: Paths) -> Trial | None:
@@ -86,8 +81,8 @@ def begin(paths: Paths, request: Request, tried: str | None, report: Report, bef
     if not report.ops and not ini_differs:
         return
     notes.save_trial(paths.trial, Trial(
-        asked.token, now() + asked.seconds, _boot(), (tried or "") if ini_differs else None, asked.file, good,
-        trial.moved(report.known, report.records), before))
+        asked.token, host.since_boot() + asked.seconds, _boot(), (tried or "") if ini_differs else None, asked.file,
+        good, trial.moved(report.known, report.records), before))
     log.event(log.NOTICE, {"event": "trial", "seconds": asked.seconds, "ini": asked.file, "changes": len(report.ops)})
 
 
