@@ -13,6 +13,7 @@ from contextlib import suppress
 from vzhooks.daemon.protocol import done
 from vzhooks.kernel import lean
 from vzhooks.node import interrupt, log
+from vzhooks.node.descriptors import close_all
 
 RESET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 FAILED = 1
@@ -59,9 +60,6 @@ def _settle(outputs: Sequence[int], line: socket.socket | None) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for number, source in enumerate((null, *(outputs or (null, null)))):
         os.dup2(source, number)
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2 and not (line and int(name) == line.fileno()):
-            with suppress(OSError):  # the listing's own is gone already
-                os.close(int(name))
+    close_all({0, 1, 2, *([line.fileno()] if line else ())})
     sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)  # noqa: SIM115

@@ -19,6 +19,7 @@ from vzhooks.errors import VzhooksError
 from vzhooks.model import Element
 from vzhooks.neighbours import announce
 from vzhooks.node import evidence, interrupt, log, notes
+from vzhooks.node.descriptors import close_all
 from vzhooks.node.host import Paths
 from vzhooks.run import events, reconcile
 from vzhooks.run.request import HOOK, Report, Request
@@ -165,18 +166,11 @@ def detach(work: Callable[[], Any]) -> None:
             os._exit(0)
         interrupt.release()
         os.chdir("/")
-        _close_all()
+        close_all()
+        for _ in range(3):
+            os.open(os.devnull, os.O_RDWR)
         work()
     except Exception as error:  # noqa: BLE001 - nobody is left to raise to
         log.say(f"after the hook: internal error: {error!r}; report this line", log.ERROR, quiet=True)
     finally:
         os._exit(0)
-
-
-def _close_all() -> None:
-    """Close every descriptor, also what vzctl leaked into us, and put /dev/null in place of 0, 1 and 2."""
-    for name in os.listdir("/proc/self/fd"):
-        with suppress(OSError):  # the listing's own is gone already
-            os.close(int(name))
-    for _ in range(3):
-        os.open(os.devnull, os.O_RDWR)
