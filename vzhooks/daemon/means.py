@@ -11,7 +11,6 @@ from vzhooks.daemon.memory import Memory, near
 from vzhooks.errors import DONE, KernelError, LockBusy
 from vzhooks.hooks.means import Means
 from vzhooks.neighbours import follow
-from vzhooks.node import evidence
 from vzhooks.node.host import Paths
 from vzhooks.run import reconcile
 from vzhooks.run.request import Report, Request
@@ -53,8 +52,7 @@ class Resident(Means):
 
     def changed(self, paths: Paths, ctid: str, added: frozenset[str], expected: frozenset[str]) -> None:
         """Settle a running VE's addresses in a child, once vzctl is done with them."""
-        folders = evidence.lock_dirs(paths, evidence.vz_conf(paths))
-        held = folders if evidence.is_locked(folders, ctid) else []
+        held = follow.locked_in(paths, ctid)
 
         def work() -> int:
             follow.settle(paths, ctid, added, expected, held)

@@ -54,13 +54,21 @@ def after_change(paths: Paths, ctid: str, added: frozenset[str], expected: froze
 
     expected: those whose expectation ends with that.
     """
+    held = locked_in(paths, ctid)
+    detach(lambda: settle(paths, ctid, added, expected, held))
+
+
+def locked_in(paths: Paths, ctid: str) -> list[str]:
+    """Return the folders with the lock of the vzctl at work, none where it holds no lock, as with --skiplock.
+
+    To be asked before `settle` begins in a process of its own: vzctl may be done very soon.
+    """
     folders = evidence.lock_dirs(paths, evidence.vz_conf(paths))
-    held = evidence.is_locked(folders, ctid)  # not with --skiplock; asked here, since vzctl may be done very soon
-    detach(lambda: settle(paths, ctid, added, expected, folders if held else []))
+    return folders if evidence.is_locked(folders, ctid) else []
 
 
 def settle(paths: Paths, ctid: str, added: frozenset[str], expected: frozenset[str], held: list[str]) -> None:
-    """Do so; held: the folders with the lock of the vzctl at work, none where it holds no lock."""
+    """Do so; held: what `locked_in` told before."""
     from vzhooks.kernel.arrival import wait_for_route
     deadline = time.monotonic() + (ROUTE_WAIT_S if held else UNLOCKED_WAIT_S)
 
