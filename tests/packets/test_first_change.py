@@ -61,6 +61,7 @@ def test_a_first_start_that_would_is_refused_and_leaves_nothing(site, on_error):
     site.node.create_ve("101", pair("101"), "eth3")
     started = site.vzctl.start("101")
     assert started.rc != 0 and "192.168.18.105 to 203.0.113.1" in started.stderr
+    assert "vzhooks set CTID --uplink NAME --save --force" in started.stderr
     assert unordered(site.state()) == before
     site.leaves_by("105", "eth4", BEYONDS)
 

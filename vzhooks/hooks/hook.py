@@ -22,7 +22,7 @@ from vzhooks.node import host, interrupt, log
 from vzhooks.node.host import Paths
 from vzhooks.policy.evidence import Event, may_have_uplink
 from vzhooks.policy.wanting import is_closed
-from vzhooks.run import events, reconcile
+from vzhooks.run import events, first, reconcile
 from vzhooks.run.request import HOOK, Report, Request
 
 LOCK_WAIT_S = 120.0
@@ -157,8 +157,13 @@ def _reconcile(paths: Paths, ctid: str, conffile: str, means: Means) -> Report:
 def _sorted(report: Report, ctid: str) -> tuple[list[str], list[str]]:
     """Return what refuses the VE's start, and what is only worth a line."""
     ours = [p for p in report.problems if p.ctid in ("", ctid)]
-    refusals = [p.text for p in ours if p.refuses] + [f.text for f in report.failures if f.opens]
+    refusals = [_with_way_out(p.text, report) for p in ours if p.refuses] + [f.text for f in report.failures if f.opens]
     return refusals, [p.text for p in ours if not p.refuses] + [f.text for f in report.failures if not f.opens]
+
+
+def _with_way_out(text: str, report: Report) -> str:
+    """Say what to do about a first change that was taken back; all other refusals say it themselves."""
+    return f"{text}; {first.WAY_OUT}" if text == report.refused else text
 
 
 def _end(ctid: str, refusals: list[str], assigned: bool, warn: bool) -> int:
