@@ -79,3 +79,19 @@ def resident(site: Site) -> Iterator[Resident]:
     finally:
         daemon.close()
     assert "internal error" not in daemon.said() and "Traceback" not in daemon.said(), daemon.said()
+
+
+def quiet(site: Site) -> None:
+    """Wait until nothing is due any more."""
+    until(lambda: site.vzhooks("resync", "--dry-run", rc=None).stdout == "")
+
+
+@contextmanager
+def resident_of_two(site: Site, ini: str) -> Iterator[Resident]:
+    """Run the daemon beside VE 101 by isp1 and VE 102 by isp2, until it has nothing more to do."""
+    site.ini(ini)
+    with resident(site) as daemon:
+        site.both("101", uplink="isp1")
+        site.both("102", uplink="isp2")
+        quiet(site)
+        yield daemon

@@ -10,7 +10,7 @@ import pytest
 
 from tests.deaf import deaf, hear, neighbours_of
 from tests.lab.node import MACS
-from tests.resident import Resident, resident, until
+from tests.resident import Resident, quiet, resident_of_two, until
 from tests.site import BEYONDS, CLIENTS, NICS, VE101, pair
 
 EVERYWHERE = (*CLIENTS, *BEYONDS)
@@ -56,18 +56,8 @@ def rows(site, rc=None):
 @pytest.fixture
 def resident_site(site):
     """A node whose daemon has nothing more to do; VE 101 runs by isp1, VE 102 by isp2."""
-    site.ini(INI)
-    with resident(site) as daemon:
-        site.both("101", uplink="isp1")
-        site.both("102", uplink="isp2")
-        quiet(site)
-        site.daemon = daemon
+    with resident_of_two(site, INI) as site.daemon:
         yield site
-
-
-def quiet(site):
-    """Wait until nothing is due any more."""
-    until(lambda: site.vzhooks("resync", "--dry-run", rc=None).stdout == "")
 
 
 def exits(site, ctid="101"):

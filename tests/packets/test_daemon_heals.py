@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.lab.wire import flush_neighbours
-from tests.resident import resident, until
+from tests.resident import quiet, resident_of_two, until
 from tests.site import SIX101, VE101, pair
 from tests.told import records
 
@@ -15,17 +15,8 @@ INI = "[uplink:isp1]\ndevice = eth3\n[uplink:isp2]\ndevice = eth4\n"
 @pytest.fixture
 def healed(site):
     """VE 101 runs by isp1, VE 102 by isp2, and the daemon has nothing more to do."""
-    site.ini(INI)
-    with resident(site) as daemon:
-        site.both("101", uplink="isp1")
-        site.both("102", uplink="isp2")
-        quiet(site)
+    with resident_of_two(site, INI) as daemon:
         yield daemon
-
-
-def quiet(site):
-    """Wait until nothing is due any more."""
-    until(lambda: site.vzhooks("resync", "--dry-run", rc=None).stdout == "")
 
 
 def right(site, nic="eth3", within=5.0):
