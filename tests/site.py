@@ -54,10 +54,13 @@ def unordered(state: dict[str, str]) -> dict[str, list[str]]:
 
 
 class Site:
-    """Hold the node, its vzctl, and what an administrator does there."""
+    """Hold the node, its vzctl, and what an administrator does there.
 
-    def __init__(self, node: ExampleNode) -> None:
-        self.node = node
+    datapath: what each ini says of it that does not say otherwise, "" for nothing.
+    """
+
+    def __init__(self, node: ExampleNode, datapath: str = "") -> None:
+        self.node, self.datapath = node, datapath
         self.daemons: set[int] = set()
         self.vzctl = Vzctl9(node) if node.generation == 9 else (Vzctl4Bridged if node.bridged else Vzctl4)(node)
 
@@ -70,8 +73,13 @@ class Site:
 
     def install(self) -> None:
         self.vzhooks("install")
+        if self.datapath:
+            self.ini("")
 
     def ini(self, text: str) -> None:
+        if self.datapath:
+            line = f"[node]\ndatapath = {self.datapath}\n"
+            text = text.replace("[node]\n", line, 1) if "[node]\n" in text else text + line
         self.node.hn.write("/etc/vz/vzhooks.ini", text)
 
     def ve(self, ctid: str, *addresses: str, uplink: str | None = None, extra: str = "") -> None:

@@ -126,7 +126,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Rule:
-    """Hold one policy rule: look up `table`, go on at the priority `goto`, answer unreachable, or (none of it) nop."""
+    """Hold one policy rule: look up `table`, go on at the priority `goto`, answer unreachable, or (none of it) nop.
+
+    mark: value and mask of the packets' mark that it takes.
+    """
 
     family: int
     priority: int
@@ -137,6 +140,7 @@ class Rule:
     unreachable: bool = False
     suppress: int | None = None
     goto: int = 0
+    mark: tuple[int, int] | None = None
 
     @property
     def action(self) -> str:
@@ -151,6 +155,7 @@ class Rule:
     def __str__(self) -> str:
         parts = [f"from {self.src or 'all'}"]
         parts += [f"to {self.dst}"] if self.dst else []
+        parts += [f"fwmark {self.mark[0]:#x}/{self.mark[1]:#x}"] if self.mark else []
         parts += [f"iif {self.iif}"] if self.iif else []
         parts += [self.action]
         parts += [] if self.suppress is None else [f"suppress_prefixlength {self.suppress}"]
@@ -223,9 +228,15 @@ class Element:
 
 @dataclass(frozen=True)
 class Skeleton:
-    """Stand for the sets and chains of our nftables table, told by a fingerprint."""
+    """Stand for the sets and chains of our nftables tables, told by a fingerprint.
+
+    mask, marks, shared: what they set of a packet's mark and how, as in `layout.Layout`.
+    """
 
     fingerprint: str
+    mask: int = 0
+    marks: tuple[int, ...] = ()
+    shared: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from tests.told import running  # noqa: E402
 from tests.wrapped import Wrapped  # noqa: E402
 from vzhooks.cli import main  # noqa: E402
 
+DATAPATH = __import__("os").environ.get("VZHOOKS_DATAPATH", "")
 FILES = ("/etc/vz/vzhooks.ini", "/var/lib/vzhooks/vzhooks.ini.good", "/etc/vz/conf/101.conf")
 
 
@@ -58,7 +59,7 @@ def every(request):
     """The node with each value of rp_filter, and once with the daemon."""
     *kind, daemon = request.param
     with node_of(*kind) as node:
-        site = Site(node)
+        site = Site(node, DATAPATH)
         site.install()
         with resident(site) if daemon else nullcontext():
             yield site
@@ -75,7 +76,7 @@ def bare(request):
 def site(request):
     """The node with rp_filter 1."""
     with node_of(1, request.param) as node:
-        site = Site(node)
+        site = Site(node, DATAPATH)
         site.install()
         yield site
 
@@ -89,7 +90,7 @@ class Shared:
     def lend(self):
         if self.site is None:
             node = ExampleNode(1, self.generation).__enter__()
-            self.site = Site(node)
+            self.site = Site(node, DATAPATH)
             self.site.install()
             self.prepare(self.site)
             self.clean = unordered(self.site.state())

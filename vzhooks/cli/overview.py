@@ -12,6 +12,7 @@ from dataclasses import replace
 from vzhooks import __version__
 from vzhooks.ask import command
 from vzhooks.node.host import Paths
+from vzhooks.policy.marks import Marks
 from vzhooks.run import assign, reconcile
 from vzhooks.run.request import LOOK, Request
 from vzhooks.status import view
@@ -35,5 +36,5 @@ def ask(seen: View) -> View:
     if not places and not questions:
         return seen
     from vzhooks.kernel.asking import answers
-    lookups, reachable = answers(questions, places, seen.report.facts)
+    lookups, reachable = answers(questions, places, seen.report.facts, Marks(seen.report.found))
     return replace(seen, lookups=lookups, reachable=reachable)

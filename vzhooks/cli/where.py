@@ -11,6 +11,7 @@ from vzhooks.errors import InputError, UsageError
 from vzhooks.model import Rule
 from vzhooks.node.host import Paths
 from vzhooks.policy import drift
+from vzhooks.policy.marks import Marks
 from vzhooks.run import assign, reconcile
 from vzhooks.run.request import LOOK, Report, Request
 from vzhooks.status import explain
@@ -35,7 +36,7 @@ def ask(paths: Paths, given: str, dest: str) -> tuple[list[Answer], tuple[str, .
     if not ways:
         raise InputError(f"VE {ctid} has no IPv{family_of(dst)} address, so it sends nothing to {dst}")
     from vzhooks.kernel.asking import answers
-    lookups, _ = answers([(src, dst) for src in ways], (), report.facts)
+    lookups, _ = answers([(src, dst) for src in ways], (), report.facts, Marks(report.found))
     ours = tuple(i for i in report.found if isinstance(i, Rule) and i.family == family_of(dst))
     return [explain.explain(lookup, src, to, ways[src], Known(ours, report.facts.theirs, report.tables, report.found,
                                                         _due(report, src)))

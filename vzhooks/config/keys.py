@@ -41,8 +41,11 @@ NODE = _table(
         "VEs reach them whatever their uplink. A VPN's device only counts by name.",
         "auto, or names of devices, with blanks or commas between"),
     Key("arp", "auto", "Hardening of the node's own ARP at first use: auto, or off.", choices=("auto", "off")),
-    Key("datapath", "rule", "How packets find their uplink: rule (one ip rule a VE address), or auto.",
-        choices=("rule", "auto")),
+    Key("datapath", "auto", "How packets find their uplink: rule (one ip rule a VE address), map (one nftables map, "
+        "and one fwmark rule an uplink, however many VEs), or auto: rule while few VEs have an uplink.",
+        choices=("rule", "map", "auto")),
+    Key("mark_mask", "0x00ff0000", "The bits of the fwmark that map may use; all others are left alone.",
+        "a number with at least 4 bits set, 0xf to 0xffffffff"),
     Key("on_error", "refuse", "A VE that names an uplink which does not exist or is reserved: refuse (its start "
         "fails), or warn (it starts cut off, and never leaves by main).", choices=("refuse", "warn")),
     Key("metrics", "", "Where the daemon answers Prometheus, by http. Needs the Python package prometheus-client.",

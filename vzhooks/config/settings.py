@@ -20,7 +20,7 @@ from vzhooks.config.inifile import Fault, Section, fault
 from vzhooks.config.keys import DEVICE, NODE, UPLINK, Key
 from vzhooks.config.names import NAME
 from vzhooks.config.values import Wrong as _Wrong
-from vzhooks.config.values import checks, circle, endpoint, is_usable, networks
+from vzhooks.config.values import checks, circle, endpoint, is_usable, mask, networks
 from vzhooks.errors import SettingsError
 from vzhooks.model import Uplink
 
@@ -42,7 +42,8 @@ class Settings:
     reserved: tuple[str, ...] = ()
     inside: tuple[str, ...] | None = None
     arp: str = "auto"
-    datapath: str = "rule"
+    datapath: str = "auto"
+    mark_mask: int = 0x00FF0000
     on_error: str = "refuse"
     metrics: tuple[str, int] | None = None
     uplinks: Mapping[str, Uplink] = field(default_factory=dict)
@@ -102,7 +103,7 @@ class _Ini:
         section = next(iter(sections), Section("node", 0))
         checks: dict[str, Callable[[str], Any]] = {
             "unassigned": lambda v: _unassigned(v, tuple(dict.fromkeys(self.names))), "reserved": _devices,
-            "inside": lambda v: None if v == "auto" else _devices(v), "metrics": endpoint}
+            "inside": lambda v: None if v == "auto" else _devices(v), "metrics": endpoint, "mark_mask": mask}
         values, faults = self._values(section, NODE, {**{k: _choice(key) for k, key in NODE.items()}, **checks})
         self.faults += faults
         return values

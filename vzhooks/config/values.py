@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from vzhooks.addresses import canonical
-from vzhooks.config.keys import UPLINK
+from vzhooks.config.keys import NODE, UPLINK
 from vzhooks.model import Uplink
 
 UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
@@ -68,6 +68,14 @@ def endpoint(value: str) -> tuple[str, int] | None:
     if not found or not address or not 0 < int(found.group(3)) < 65536:
         raise Wrong("not an address with a port; allowed: as 127.0.0.1:9188 or [::1]:9188")
     return address, int(found.group(3))
+
+
+def mask(value: str) -> int:
+    """Return bits of a fwmark, enough for an uplink to have a mark; raises Wrong."""
+    found = int(value, 0) if re.fullmatch("0[xX][0-9A-Fa-f]{1,8}|[1-9][0-9]{0,9}", value) else 0
+    if bin(found).count("1") < 4 or found > 0xFFFFFFFF:
+        raise Wrong(f"not such bits; allowed: {NODE['mark_mask'].allowed}")
+    return found
 
 
 def networks(value: str) -> tuple[str, ...]:

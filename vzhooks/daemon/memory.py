@@ -17,12 +17,12 @@ from vzhooks.config.vzconf import VeConfig
 from vzhooks.kernel.near import NearKernel
 from vzhooks.kernel.netlink import Kernel
 from vzhooks.kernel.remembered import Remembered
-from vzhooks.model import Rule
+from vzhooks.model import Rule, Skeleton
 from vzhooks.node import evidence, host, notes
 from vzhooks.node.host import Paths
-from vzhooks.policy import guard
+from vzhooks.policy.guard import ALTERED
 from vzhooks.policy.plan import ADD, Op, address_of
-from vzhooks.policy.priorities import PASS
+from vzhooks.policy.priorities import PASS, UNMARKED
 from vzhooks.policy.records import RUNNING, Expected, Record, Records
 from vzhooks.run.doors import Doors
 from vzhooks.run.request import Request
@@ -100,7 +100,8 @@ class Memory(Doors):
     def _is_whole(self) -> bool:
         """Tell whether what concerns all VEs is in place."""
         rules = cast("frozenset[Rule]", self.remembered.ruling()[0].near(()))
-        return guard.SKELETON in self.remembered.guarding().all and any(r.priority == PASS for r in rules)
+        guard = [i for i in self.remembered.guarding().near(()) if isinstance(i, Skeleton)]
+        return bool(guard) and guard[0] != ALTERED and any(r.priority in (PASS, UNMARKED) for r in rules)
 
 
 class Near(Doors):

@@ -27,6 +27,7 @@ from vzhooks.node.host import Paths
 from vzhooks.policy import compare, harden, uplinks
 from vzhooks.policy.compare import Flow
 from vzhooks.policy.facts import Facts
+from vzhooks.policy.marks import Marks
 from vzhooks.policy.nat import Nat
 from vzhooks.policy.roles import is_lan
 from vzhooks.run import reconcile
@@ -85,7 +86,7 @@ def _kernel(seen: view.View) -> _Seen:
     strangers.update({n: f"table {n} is looked up by another's rule: {looked[n]}" for n in seen.report.tables.values()
                       if n in looked and n not in strangers})
     asked = dict.fromkeys((*view.questions(seen), *_of_main(seen)))
-    lookups, reachable = answers(asked, view.places(seen), seen.report.facts)
+    lookups, reachable = answers(asked, view.places(seen), seen.report.facts, Marks(seen.report.found))
     return _Seen(strangers, reachable, lookups, *_by_ours(seen.report))
 
 
@@ -94,7 +95,7 @@ def _by_ours(report: Report) -> tuple[dict[Flow, str], dict[Flow, str]]:
     from vzhooks.kernel.asking import without
     ours = [i for i in report.found if isinstance(i, Rule)]
     flows = compare.flows(report.facts, report.ways) if ours else []
-    before, after = without(flows, ours, report.facts)
+    before, after = without(flows, ours, report.facts, Marks(report.found))
     home = {f for f, now in after.items() if now.dev in report.facts.nics and f.src in report.facts.nics[now.dev].owns
             and before[f].table == MAIN}
     moved, lost = compare.differences(before, after, report.settings.reserved)

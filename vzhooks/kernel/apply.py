@@ -78,4 +78,6 @@ def guard_text(ops: tuple[Op, ...]) -> str:
         again = [op.item for op in ops if op.verb == REPLACE and isinstance(op.item, Element)]
         return guard.changes(add, delete, again)
     counted = nft.dropped() if skeletons[0].verb == REPLACE else {}  # else a guard made anew counts from 0
-    return guard.remove() if skeletons[0].verb == DELETE else guard.full(add, counted)
+    given = skeletons[0]
+    assert isinstance(given.item, Skeleton)
+    return guard.remove() if given.verb == DELETE else guard.full(given.item, add, counted)

@@ -13,6 +13,7 @@ from vzhooks.model import Lookup, Nic, Route, Rule
 from vzhooks.policy import walk
 from vzhooks.policy.compare import Flow
 from vzhooks.policy.facts import Facts
+from vzhooks.policy.marks import Marks
 from vzhooks.policy.roles import is_ve_side
 
 # include/uapi/linux/rtnetlink.h
@@ -36,12 +37,12 @@ def look() -> Facts:
         return kernel.facts()
 
 
-def answers(questions: Iterable[tuple[str, str]], places: Iterable[tuple[str, str]],
-            facts: Facts) -> tuple[dict[tuple[str, str], Lookup], dict[tuple[str, str], bool]]:
+def answers(questions: Iterable[tuple[str, str]], places: Iterable[tuple[str, str]], facts: Facts,
+            marks: Marks) -> tuple[dict[tuple[str, str], Lookup], dict[tuple[str, str], bool]]:
     """Return where the kernel sends a packet of each (source, destination), and which (gateway, device) answer."""
     with Kernel() as kernel:
         kernel.know(facts.nics.values())
-        return ({(src, dst): lookup(kernel, src, dst, facts) for src, dst in questions},
+        return ({(src, dst): lookup(kernel, src, dst, facts, marks) for src, dst in questions},
                 reachable(kernel, places, facts.nics))
 
 
@@ -52,12 +53,13 @@ def tables(numbers: Iterable[int], facts: Facts) -> dict[int, tuple[Route, ...]]
         return {number: kernel.table(number) for number in numbers}
 
 
-def compare(kernel: Kernel, flows: Iterable[Flow], nics: Mapping[str, Nic]) -> dict[Flow, Lookup]:
+def compare(kernel: Kernel, flows: Iterable[Flow], nics: Mapping[str, Nic], marks: Marks) -> dict[Flow, Lookup]:
     """Return what the kernel answers for each of these packets, by the first device that it takes it from."""
-    return {f: _by_any(kernel, f, [nics[i].index for i in f.iifs if i in nics] or [0]) for f in flows}
+    return {f: _by_any(kernel, f, {i: nics[i].index for i in f.iifs if i in nics} or {"": 0}, marks) for f in flows}
 
 
-def without(flows: Iterable[Flow], ours: Iterable[Rule], facts: Facts) -> tuple[dict[Flow, Lookup], dict[Flow, Lookup]]:
+def without(flows: Iterable[Flow], ours: Iterable[Rule], facts: Facts,
+            marks: Marks) -> tuple[dict[Flow, Lookup], dict[Flow, Lookup]]:
     """Return where packets would go without rules of ours, and where they go; none whose way is not understood.
 
     That is one of which the kernel says something else than a walk by all rules does.
@@ -67,17 +69,19 @@ def without(flows: Iterable[Flow], ours: Iterable[Rule], facts: Facts) -> tuple[
     with Kernel() as kernel:
         kernel.know(facts.nics.values())
         tables = kernel.tables({r.table for r in (*facts.others, *mine) if r.table} - {walk.LOCAL})
-        for flow, now in compare(kernel, flows, facts.nics).items():
+        for flow, now in compare(kernel, flows, facts.nics, marks).items():
             iif = next((i for i in flow.iifs if i in facts.nics), "lo")
-            was, is_now = (walk.walk(flow.src, flow.dst, iif, rules, tables, facts.own)
+            mark = marks.of(flow.src, flow.dst, iif)
+            was, is_now = (walk.walk(flow.src, flow.dst, iif, rules, tables, facts.own, mark)
                            for rules in (facts.others, (*facts.others, *mine)))
             if was and is_now and walk.agree(is_now, now):
                 before[flow], after[flow] = was, is_now
     return before, after
 
 
-def _by_any(kernel: Kernel, flow: Flow, indexes: Iterable[int]) -> Lookup:
-    answers = (ask(kernel, flow.src, flow.dst, index) for index in indexes)
+def _by_any(kernel: Kernel, flow: Flow, indexes: Mapping[str, int], marks: Marks) -> Lookup:
+    answers = (ask(kernel, flow.src, flow.dst, index, mark=marks.of(flow.src, flow.dst, name))
+               for name, index in indexes.items())
     found = Lookup(error="no device")
     for found in answers:
         if not found.error:
@@ -85,18 +89,18 @@ def _by_any(kernel: Kernel, flow: Flow, indexes: Iterable[int]) -> Lookup:
     return found
 
 
-def lookup(kernel: Kernel, src: str, dst: str, facts: Facts) -> Lookup:
+def lookup(kernel: Kernel, src: str, dst: str, facts: Facts, marks: Marks) -> Lookup:
     """Ask where a packet goes that comes from `src`, a VE's address, on the VEs' side."""
     side = facts.local.get(src) or next((n.name for n in facts.nics.values() if is_ve_side(n)), "")
-    return ask(kernel, src, dst, facts.nics[side].index if side else 0, dst in facts.local)
+    return ask(kernel, src, dst, facts.nics[side].index if side else 0, dst in facts.local, marks.of(src, dst, side))
 
 
-def ask(kernel: Kernel, src: str, dst: str, iif: int = 0, to_ve: bool = False) -> Lookup:
+def ask(kernel: Kernel, src: str, dst: str, iif: int = 0, to_ve: bool = False, mark: int = 0) -> Lookup:
     """Ask where a packet goes that comes in by the device of number `iif`, or is the node's own."""
     family = family_of(dst)
     # IPv6 always tells the table, and refuses the flag that makes IPv4 do so (net/ipv6/route.c).
     fields = {"dst": dst, "family": FAMILIES[family], "flags": RTM_F_LOOKUP_TABLE if family == 4 else 0}
-    fields.update({"src": src} if src else {}, **({"iif": iif} if iif else {}))
+    fields.update({"src": src} if src else {}, **({"iif": iif} if iif else {}), **({"mark": mark} if mark else {}))
     try:
         m = kernel.ask("route", **fields)
     except Refused as error:

@@ -59,7 +59,13 @@ def rule_of(m: Any, family: int) -> Rule:
                 f"{src}/{m['src_len']}" if src else "", f"{dst}/{m['dst_len']}" if dst else "",
                 m.get("FRA_IIFNAME") or "", m["action"] == FR_ACT_UNREACHABLE,
                 None if suppress in (None, NO_SUPPRESS) else suppress,
-                (m.get("FRA_GOTO") or 0) if m["action"] == FR_ACT_GOTO else 0)
+                (m.get("FRA_GOTO") or 0) if m["action"] == FR_ACT_GOTO else 0, mark_of(m))
+
+
+def mark_of(m: Any) -> tuple[int, int] | None:
+    """Return value and mask of the mark that a rule message names, None for none; a value of 0 is left out."""
+    mark, mask = m.get("FRA_FWMARK"), m.get("FRA_FWMASK")
+    return None if mark is None and not mask else (mark or 0, mask or 0)
 
 
 def rule_request(rule: Rule) -> dict[str, object]:
@@ -72,6 +78,8 @@ def rule_request(rule: Rule) -> dict[str, object]:
     for key, value in (("src", rule.src), ("dst", rule.dst), ("iifname", rule.iif)):
         if value:
             request[key] = value
+    if rule.mark:
+        request.update(fwmark=rule.mark[0], fwmask=rule.mark[1])
     if rule.suppress is not None:
         request["suppress_prefixlen"] = rule.suppress
     return request

@@ -11,7 +11,7 @@ import subprocess
 
 from vzhooks.errors import SUPPORTED, HostError, KernelError
 from vzhooks.model import Item
-from vzhooks.policy import guard, nat
+from vzhooks.policy import guard, layout, nat
 from vzhooks.policy.nat import Nat
 
 # vzctl's PATH for hooks ends in "." on OpenVZ 9 (libvzctl lib/util.c), so nothing is searched by it.
@@ -58,7 +58,7 @@ def load(text: str) -> None:
 
 def check() -> None:
     """Ask nft(8) and the kernel whether they can hold our tables, changing nothing; raises as `load` does."""
-    result = _run(["-c", "-f", "-"], guard.full(()))
+    result = _run(["-c", "-f", "-"], guard.full(layout.layout().skeleton, ()))
     if result.returncode:
         raise KernelError(f"nft: {_first_line(result.stderr)}{_hint(result.stderr) or '; run as root'}")
 

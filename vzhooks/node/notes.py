@@ -133,7 +133,8 @@ def _hardening(data: dict) -> Hardening:
     found = Hardening(**data)
     if found.mode not in ("", ON, FORCED, OFF):
         raise ValueError(found.mode)
-    return Hardening(found.mode, {_sysctl(key): str(_small(value)) for key, value in found.former.items()})
+    former = {_sysctl(key): str(_small(value)) for key, value in found.former.items()}
+    return Hardening(found.mode, former, str(_small(found.unmarked)) if found.unmarked else "")
 
 
 def _sysctl(key: str) -> str:
@@ -152,7 +153,13 @@ def _small(value: Any) -> int:
 
 def save_hardening(path: str, hardening: Hardening) -> None:
     """Replace what was decided about hardening."""
-    save(path, {"mode": hardening.mode, "former": dict(hardening.former)})
+    save(path, as_data(hardening))
+
+
+def as_data(hardening: Hardening) -> dict[str, Any]:
+    """Return what was decided about hardening as a note has it."""
+    more = {"unmarked": hardening.unmarked} if hardening.unmarked else {}
+    return {"mode": hardening.mode, "former": dict(hardening.former), **more}
 
 
 def load_let(path: str) -> frozenset[str]:
@@ -191,9 +198,8 @@ def _trial(token: str, until: float, boot: str, tried: str | None, file: str, be
 
 def save_trial(path: str, trial: Trial) -> None:
     """Replace the note of what is on trial."""
-    hardening = {"mode": trial.hardening.mode, "former": dict(trial.hardening.former)}
     save(path, {**asdict(replace(trial, uplinks={}, hardening=Hardening())), "uplinks": dict(trial.uplinks),
-                 "hardening": hardening})
+                 "hardening": as_data(trial.hardening)})
 
 
 def checked(path: str, check: Callable[[dict], Any], command: str) -> Any:

@@ -11,7 +11,7 @@ from vzhooks.addresses import family_of
 from vzhooks.model import Element, Item, Lookup, Rule, Skeleton
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.harden import Hardening
-from vzhooks.policy.priorities import BEHIND, PASS
+from vzhooks.policy.priorities import BEHIND, PASS, UNMARKED
 from vzhooks.policy.roles import INSIDE
 from vzhooks.policy.uplinks import Way
 
@@ -52,7 +52,7 @@ def begins(found: Iterable[Item], wanted: Iterable[Item], before: Hardening, aft
 def _kinds(items: Iterable[Item]) -> set[str]:
     found = set()
     for item in items:
-        if isinstance(item, Skeleton) or (isinstance(item, Rule) and item.priority == PASS):
+        if isinstance(item, Skeleton) or (isinstance(item, Rule) and item.priority in (PASS, UNMARKED)):
             found.add("guard")
         elif isinstance(item, Element) and item.set == "reserved" or isinstance(item, Rule) and item.goto == BEHIND:
             found.add("reserved")

@@ -11,7 +11,7 @@ from vzhooks.addresses import family_of
 from vzhooks.model import Element, Item, Route, Rule, Skeleton, Sysctl
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.plan import DELETE, Op
-from vzhooks.policy.priorities import FROM_VE, OWN_LAN
+from vzhooks.policy.priorities import FROM_VE, OWN_LAN, UNMARKED
 from vzhooks.policy.records import RUNNING, Records
 from vzhooks.policy.roles import Nics, is_lan
 from vzhooks.policy.uplinks import Way
@@ -50,6 +50,7 @@ def moves(ways: Iterable[Way], found: Set[Item], known: Records, nics: Nics,
     who went by a backup that has no link either.
     """
     before, by_ve = _found(found), dict[str, list[Way]]()
+    rest = CUT if _is_closed(found) else MAIN
     for way in ways:
         by_ve.setdefault(way.ve.ctid, []).append(way)
     for ctid, mine in by_ve.items():
@@ -57,7 +58,7 @@ def moves(ways: Iterable[Way], found: Set[Item], known: Records, nics: Nics,
         if record and (record.phase == RUNNING or any(a in local for a in addresses)):
             # What it had not before has moved by nothing, but where nothing is known of it at all.
             had = [a for a in addresses if a in before or a in record.all] or addresses
-            yield from _of_ve(ctid, mine, {a: before.get(a, MAIN) for a in had}, nics)
+            yield from _of_ve(ctid, mine, {a: before.get(a, rest) for a in had}, nics)
 
 
 def _of_ve(ctid: str, ways: Iterable[Way], before: Mapping[str, str], nics: Nics) -> Iterator[Move]:
@@ -86,11 +87,18 @@ def _wanted(way: Way, nics: Nics) -> str:
 def _found(found: Set[Item]) -> dict[str, str]:
     """Return by what each address leaves now: the guard tells, and the rules where there is no guard."""
     if any(isinstance(i, Skeleton) for i in found):
-        held = {i.value[0]: CUT for i in found if isinstance(i, Element) and i.set.startswith("sources")}
+        held = {i.value[0]: CUT for i in found if isinstance(i, Element) and i.set in ("known4", "known6")
+                and i.value[1].startswith("assigned")}
         return {**held, **_exits(found)}
     defaults = {i.table: i.dev for i in found if isinstance(i, Route) and i.dst == "default" and i.dev}
     return {i.src.partition("/")[0]: defaults.get(i.table, CUT) for i in found
             if isinstance(i, Rule) and i.priority == FROM_VE}
+
+
+def _is_closed(found: Set[Item]) -> bool:
+    """Tell whether nothing leaves at all: rules by marks, and nothing that sets them."""
+    return (any(isinstance(i, Rule) and i.priority == UNMARKED for i in found)
+            and not any(isinstance(i, Skeleton) and i.mask for i in found))
 
 
 def moved(found: Set[Item], wanted: Set[Item], ops: Iterable[Op], facts: Facts) -> tuple[tuple[str, str], ...]:

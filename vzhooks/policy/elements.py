@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 from vzhooks.addresses import family_of
 from vzhooks.config.settings import Settings
-from vzhooks.model import Element, Item
-from vzhooks.policy import guard, harden
+from vzhooks.model import Element
+from vzhooks.policy import harden
 from vzhooks.policy.facts import Facts
+from vzhooks.policy.layout import SHARED
 from vzhooks.policy.roles import INSIDE, LAN, VE
-from vzhooks.policy.rules import SHARED, held_devices, sides
+from vzhooks.policy.rules import held_devices, sides
 from vzhooks.policy.uplinks import Way
 
 NOBODY = "0.0.0.0"
@@ -19,20 +20,28 @@ NOBODY = "0.0.0.0"
 
 
 def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, strict: bool = False,
-            hardened: bool = True) -> Iterator[Item]:
-    """Return the guard's skeleton and all elements of its sets."""
-    ways = list(ways)
-    yield guard.SKELETON
+            hardened: bool = True) -> Iterator[Element]:
+    """Return all elements of the guard's sets, those that mark apart."""
+    ways, homes = list(ways), homes_of(ways, facts)
     yield from _devices(ways, facts, settings)
     yield from _held(ways, strict)
     yield from _askers(ways, facts, hardened)
-    known = {a for w in ways for a in w.ve.addresses} | set(facts.local)
-    for address in known - facts.own:
-        yield Element(f"ves{family_of(address)}", (address,))
-    yield from _homes(ways, facts)
+    yield from _known(ways, facts, homes)
+    for address, devices in homes.items():
+        for name in devices:
+            yield Element(f"homes{family_of(address)}", (address, name))
     for way in ways:
         for address in way.ve.addresses if way.state != "unassigned" else ():
             yield from _source(address, way)
+
+
+def _known(ways: Iterable[Way], facts: Facts, homes: Container[str]) -> Iterator[Element]:
+    """Return how each address is held: as assigned to an uplink or not, and by where it comes in once that is known."""
+    assigned = {a for w in ways if w.state != "unassigned" for a in w.ve.addresses}
+    for address in ({a for w in ways for a in w.ve.addresses} | set(facts.local)) - facts.own:
+        how = "assigned" if address in assigned else "unassigned"
+        family, here = family_of(address), "_here" if address in homes else ""
+        yield Element(f"known{family}", (address, f"{how}{here}{family}"))
 
 
 def _devices(ways: list[Way], facts: Facts, settings: Settings) -> Iterator[Element]:
@@ -63,7 +72,7 @@ def _held(ways: Iterable[Way], strict: bool) -> Iterator[Element]:
             yield Element("ways", (device, uplink.device))
 
 
-def _homes(ways: Iterable[Way], facts: Facts) -> Iterator[Element]:
+def homes_of(ways: Iterable[Way], facts: Facts) -> dict[str, set[str]]:
     """Return by which devices a VE's address may come in: by its own, by that of its route, by the one all share.
 
     Not of a VE whose device is not known yet, nor of one that main reaches elsewhere.
@@ -72,10 +81,7 @@ def _homes(ways: Iterable[Way], facts: Facts) -> Iterator[Element]:
     for way in ways:
         for address in set(way.ve.addresses) - facts.away:
             homes.setdefault(address, set()).update(way.ve.devices or ({SHARED} if facts.shared else ()))
-    for address, devices in homes.items():
-        for name in devices if address not in facts.own else ():
-            yield Element(f"here{family_of(address)}", (address,))
-            yield Element(f"homes{family_of(address)}", (address, name))
+    return {a: devices for a, devices in homes.items() if devices and a not in facts.own}
 
 
 def _askers(ways: Iterable[Way], facts: Facts, hardened: bool) -> Iterator[Element]:
@@ -98,8 +104,16 @@ def _askers(ways: Iterable[Way], facts: Facts, hardened: bool) -> Iterator[Eleme
 def _source(address: str, way: Way) -> Iterator[Element]:
     family = family_of(address)
     asked = "arp:asked4" if family == 4 else "asked6"
-    yield Element(f"sources{family}", (address,))
     yield Element(asked, (address,))
     if way.uplink:
         yield Element(f"exits{family}", (address, way.uplink.device))
         yield Element(asked.replace("asked", "answers"), (address, way.uplink.device))
+
+
+def paths(ways: Iterable[Way], facts: Facts) -> Iterator[Element]:
+    """Return the way in and out of each address that has one, which is looked for first in rule mode."""
+    ways = list(ways)
+    homes = homes_of(ways, facts)
+    for way, address in ((w, a) for w in ways for a in w.ve.addresses if w.uplink):
+        for name in homes.get(address, ()):
+            yield Element(f"paths{family_of(address)}", (address, name, way.uplink.device if way.uplink else ""))

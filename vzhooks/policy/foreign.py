@@ -84,7 +84,7 @@ def _in(address: str, network: str) -> bool:
 
 def other_of(m: Any, family: int) -> Other:
     """Return the value of a rule message as pyroute2 has it."""
-    src, dst, mark = m.get("FRA_SRC"), m.get("FRA_DST"), m.get("FRA_FWMARK")
+    src, dst, mark, mask = (m.get(f"FRA_{name}") for name in ("SRC", "DST", "FWMARK", "FWMASK"))
     table = (m.get("FRA_TABLE") or m["table"]) if m["action"] == FR_ACT_TO_TBL else 0
     suppress = m.get("FRA_SUPPRESS_PREFIXLEN")
     more = [f"{word} {str(m.get(name)).replace(':', '-')}" for name, word in OTHER_SELECTORS.items() if m.get(name)]
@@ -93,7 +93,7 @@ def other_of(m: Any, family: int) -> Other:
         family, m.get("FRA_PRIORITY") or 0, _action(m, table), table,
         f"{src}/{m['src_len']}" if src else "", f"{dst}/{m['dst_len']}" if dst else "",
         m.get("FRA_IIFNAME") or "", m.get("FRA_OIFNAME") or "",
-        None if mark is None else (mark, m.get("FRA_FWMASK") or 0), tuple(more),
+        None if mark is None and not mask else (mark or 0, mask or 0), tuple(more),
         bool(m["flags"] & FIB_RULE_INVERT), None if suppress in (None, NO_SUPPRESS) else suppress,
         m.get("FRA_PROTOCOL") or 0)
 

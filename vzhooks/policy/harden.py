@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vzhooks.addresses import family_of
 from vzhooks.model import Nic, Problem, Sysctl
@@ -23,15 +23,21 @@ from vzhooks.policy.roles import LAN, VE, Nics
 VALUES = {"arp_ignore": 1, "arp_announce": 2, "rp_filter": 2}
 STRICT_ALL, LATER = "net/ipv4/conf/all/rp_filter", "net/ipv4/conf/default/rp_filter"
 VENET = "net/ipv4/conf/venet0/rp_filter"
+VALID_MARK = "net/ipv4/conf/all/src_valid_mark"
+"""Lets a filter of sources look for the way back by a packet's mark (ip-sysctl.rst); map mode needs it."""
 ON, FORCED, OFF = "on", "forced", "off"
 
 
 @dataclass(frozen=True)
 class Hardening:
-    """Hold what was decided ("" for nothing yet, on, forced, off) and the values found before, by key."""
+    """Hold what was decided ("" for nothing yet, on, forced, off) and the values found before, by key.
+
+    unmarked: the value of src_valid_mark before map mode, "" where that is not ours.
+    """
 
     mode: str = ""
     former: Mapping[str, str] = field(default_factory=dict)
+    unmarked: str = ""
 
     @property
     def on(self) -> bool:
@@ -61,7 +67,7 @@ def keys(nics: Nics, forced: bool = False) -> list[str]:
 
 def read_keys(nics: Nics, before: Hardening) -> set[str]:
     """Return the keys whose values `decide` needs to know."""
-    return {*keys(nics, forced=True), *before.former, STRICT_ALL, VENET}
+    return {*keys(nics, forced=True), *before.former, STRICT_ALL, VENET, VALID_MARK}
 
 
 def sharing(nics: Nics) -> list[Nic]:
@@ -110,6 +116,14 @@ def decide(before: Hardening, order: str, auto: bool, force: bool, nics: Nics, c
         text = f"ARP is not hardened: {hindrance}; move them to a LAN NIC, or run `vzhooks harden --force`"
         return Outcome(before, problems=(Problem("", text, order == ON),))
     return _on(before, FORCED if force or before.mode == FORCED else ON, nics, current)
+
+
+def with_marks(outcome: Outcome, before: Hardening, marked: bool, current: Mapping[str, str]) -> Outcome:
+    """Return the outcome with what map mode needs, or with that given back, which is noted until it is seen."""
+    value = current.get(VALID_MARK, "")
+    unmarked = before.unmarked or ("" if value == "1" else value) if marked else before.unmarked * (value == "1")
+    wanted = {Sysctl(VALID_MARK, "1" if marked else unmarked)} if marked or unmarked else set()
+    return replace(outcome, hardening=replace(outcome.hardening, unmarked=unmarked), wanted=outcome.wanted | wanted)
 
 
 def _on(before: Hardening, mode: str, nics: Nics, current: Mapping[str, str]) -> Outcome:

@@ -14,15 +14,18 @@ from dataclasses import dataclass
 
 from vzhooks.addresses import length_of
 from vzhooks.model import Element, Item, Proxy, Route, Rule, Skeleton, Sysctl
-from vzhooks.policy import priorities
-from vzhooks.policy.guard import VE_SETS, is_map
-from vzhooks.policy.priorities import ENTER, FROM_DEVICE, FROM_VE, JOIN, NOWHERE, OVER, PASS, TO_VE, UNASSIGNED
+from vzhooks.policy import priorities as at
+from vzhooks.policy.guard import is_map
+from vzhooks.policy.harden import VALID_MARK
+from vzhooks.policy.layout import MARK_SETS, VE_SETS
+from vzhooks.policy.priorities import ENTER, NOWHERE, PASS, TO_VE, UNASSIGNED
 
 ADD, REPLACE, DELETE = "add", "replace", "delete"
 # What lets all others pass by stands before what stops, and a VE enters when its way is complete.
-_RULES = {p: n for n, p in enumerate((OVER, PASS, NOWHERE, FROM_DEVICE, FROM_VE, TO_VE, JOIN, ENTER, priorities.END,
-                                      priorities.REST, priorities.LAST, priorities.NEAR, priorities.KEPT,
-                                      priorities.BEHIND, priorities.UNASSIGNED))}
+_RULES = {p: n for n, p in enumerate((
+    at.OVER, PASS, NOWHERE, at.FROM_DEVICE, at.FROM_VE, TO_VE, at.JOIN, ENTER,
+    at.PAST, at.BACK, at.ARRIVING, at.OUTSIDE, at.UNMARKED, at.LOCAL_MARK, at.BY_MARK, at.OUT, at.NO_WAY,
+    at.END, at.REST, at.LAST, at.NEAR, at.KEPT, at.NEAR_MARK, at.BEHIND, UNASSIGNED))}
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ ALL = Scope()
 def address_of(item: Item) -> str:
     """Return the VE address that an item serves, "" for an item of the node."""
     made = isinstance(item, Rule) and item.iif == "lo"  # by the node in a VE's name
-    if isinstance(item, Rule) and (item.priority in (ENTER, TO_VE, FROM_VE, NOWHERE, priorities.NEAR) or made):
+    if isinstance(item, Rule) and (item.priority in (ENTER, TO_VE, at.FROM_VE, NOWHERE, at.NEAR) or made):
         return (item.dst or item.src).partition("/")[0]
     if isinstance(item, Proxy):
         return item.address
@@ -61,14 +64,18 @@ def address_of(item: Item) -> str:
 
 
 def shape(items: Iterable[Item]) -> frozenset[object]:
-    """Return which of what concerns all VEs is there: the guard, the rule to pass by, and that of `reserved`."""
+    """Return which of what concerns all VEs is there: the guard, the rules to pass by, and that of `reserved`."""
     found: set[object] = set()
     for item in items:
         if isinstance(item, Skeleton):
             found.add(item)
-        elif isinstance(item, Rule) and (item.priority == PASS or (item.priority == UNASSIGNED and item.iif)):
+        elif isinstance(item, Rule) and (item.priority in (PASS, at.UNMARKED) or _is_reserved(item)):
             found.add((item.family, item.priority))
     return frozenset(found)
+
+
+def _is_reserved(rule: Rule) -> bool:
+    return rule.priority == UNASSIGNED and bool(rule.mark or rule.iif)
 
 
 def diff(wanted: Set[Item], found: Set[Item], scope: Scope = ALL) -> tuple[Op, ...]:
@@ -85,27 +92,35 @@ def diff(wanted: Set[Item], found: Set[Item], scope: Scope = ALL) -> tuple[Op, .
     held, replaced = set(filter(None, map(_key, found))), set(filter(None, map(_key, add)))
     ops = [Op(REPLACE if _key(i) in held else ADD, i) for i in sorted(add, key=_order)]
     gone = [i for i in delete if _key(i) not in replaced]
-    return (*ops, *(Op(DELETE, i) for i in sorted(gone, key=_order, reverse=True)))
+    ops += [Op(DELETE, i) for i in sorted(gone, key=_order, reverse=True)]
+    return tuple(sorted(ops, key=lambda op: _counts_no_marks(op.item)))  # that stays sorted else
+
+
+def _counts_no_marks(item: Item) -> bool:
+    """Tell whether an item has filters pass over marks again: not before no rule goes by them."""
+    return isinstance(item, Sysctl) and item.key == VALID_MARK and item.value != "1"
 
 
 def _key(item: Item) -> object:
     """Return what there can be only one of, None for an item that stands beside any other."""
     if isinstance(item, Element):
-        return (item.set, item.value[0]) if is_map(item) else None
+        return (item.set, item.value[:-1]) if is_map(item) else None
     return item.key if isinstance(item, (Route, Sysctl)) else None
 
 
 def _with_new_guard(wanted: frozenset[Item], found: frozenset[Item], scope: Scope) -> tuple[Op, ...]:
     """Return the ops where the guard's table as a whole has to come, go or be made anew.
 
-    It then holds every element wanted, of all VEs: half a guard would cut the others off.
+    It then holds every element wanted, of all VEs: half a guard would cut the others off. Where nothing is to be marked
+    any more, that comes last: rules by marks have to be gone before.
     """
     rest = diff(_without_guard(wanted), _without_guard(found), scope)
     if not _skeletons(wanted):
         return (*rest, *(Op(DELETE, s) for s in _skeletons(found)))
     skeleton = [Op(ADD if not _skeletons(found) else REPLACE, s) for s in _skeletons(wanted)]
-    elements = sorted((i for i in wanted if isinstance(i, Element)), key=_order)
-    return (*skeleton, *(Op(ADD, e) for e in elements), *rest)
+    guard = (*skeleton, *(Op(ADD, e) for e in sorted((i for i in wanted if isinstance(i, Element)), key=_order)))
+    was, now = (any(s.mask for s in _skeletons(items)) for items in (found, wanted))
+    return (*rest, *guard) if was and not now else (*guard, *rest)
 
 
 def _skeletons(items: Iterable[Item]) -> list[Skeleton]:
@@ -120,7 +135,8 @@ def _order(item: Item) -> tuple:
     if isinstance(item, Skeleton):
         return (0,)
     if isinstance(item, Element):
-        return (1, item.set, item.value)
+        # Packets get a mark when there is a way for it.
+        return (3.5 if item.set in MARK_SETS else 1, item.set, item.value)
     if isinstance(item, Route):
         # The last resort first, then networks by falling length, the default by the gateway last.
         length = 0 if item.dst == "default" else length_of(item.dst)
@@ -128,5 +144,6 @@ def _order(item: Item) -> tuple:
     if isinstance(item, Proxy):
         return (4, item.family, item.address, item.dev)
     if isinstance(item, Sysctl):
-        return (5, item.key)
-    return (3, _RULES.get(item.priority, len(_RULES)), item.priority, item.family, str(item))
+        return (2.5 if item.key == VALID_MARK else 5, item.key)
+    last = item.unreachable and item.priority == at.OUTSIDE  # all that has a mark has to find its rule before
+    return (3, _RULES.get(item.priority, len(_RULES)) + 99 * last, item.priority, item.family, str(item))

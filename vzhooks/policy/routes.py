@@ -78,8 +78,10 @@ def _nowhere(facts: Facts) -> list[Route]:
             if r.nowhere and r.dst != "default"]
 
 
-def without_reserved(facts: Facts, settings: Settings, tables: Mapping[str, int]) -> list[Route]:
+def without_reserved(facts: Facts, settings: Settings, tables: Mapping[str, int], throws: bool = True) -> list[Route]:
     """Return main with nothing reachable by reserved devices, unreachable last; VEs here are left to main.
+
+    throws: so that a rule behind it finds them; none is needed where that stands before it.
 
     What main sends by a reserved device goes nowhere, and not by the next best one.
 
@@ -90,7 +92,8 @@ def without_reserved(facts: Facts, settings: Settings, tables: Mapping[str, int]
     sides = {n.name for n in facts.nics.values() if n.role == VE}
     kept = [replace(r, dev="", gateway="", metrics=()) if r.dev in settings.reserved else r
             for r in facts.main if r.dev not in sides]
-    here = [Route(family_of(a), table, host_prefix(a), type="throw", metric=METRIC[family_of(a)]) for a in facts.local]
+    here = [Route(family_of(a), table, host_prefix(a), type="throw", metric=METRIC[family_of(a)]) for a in facts.local
+            if throws]
     last = [Route(f, table, "default", metric=LAST_RESORT) for f in facts.families]
     return [*last, *_distinct(here + kept, table)]
 

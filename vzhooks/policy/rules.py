@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The rules that hold VEs; `priorities` tells their order. Pure."""
+"""The rules that hold VEs by their addresses; `priorities` tells their order. Pure."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from vzhooks.config.settings import Settings
 from vzhooks.model import MAIN, Rule
 from vzhooks.policy import priorities
 from vzhooks.policy.facts import Facts
-from vzhooks.policy.priorities import ENTER, FROM_DEVICE, FROM_VE, JOIN, NOWHERE, OVER, PASS, TO_VE
+from vzhooks.policy.layout import SHARED
+from vzhooks.policy.priorities import BEHIND, ENTER, FROM_DEVICE, FROM_VE, JOIN, NOWHERE, OVER, PASS, TO_VE, UNASSIGNED
 from vzhooks.policy.roles import VE, Nics
 from vzhooks.policy.tables import LESS, uplink_key
 from vzhooks.policy.uplinks import Way
-
-SHARED = "venet0"
-"""The device that all VEs of vzctl 4 share, there or not yet."""
 
 
 def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, tables: Mapping[str, int]) -> Iterable[Rule]:
@@ -37,7 +35,8 @@ def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, tables: Mappi
             rest = known - facts.own - {a for w in assigned for a in w.ve.addresses}
             mine = [a for a in rest if family_of(a) == family]
             yield from _unassigned(family, sides(ways, facts.nics) - set(held), mine)
-            yield from _around(family, facts, tables[LESS])
+            yield from around(family, tables[LESS])
+            yield from (_to_ve(priorities.NEAR, a) for a in set(facts.local) - facts.own if family_of(a) == family)
 
 
 def _unassigned(family: int, devices: Iterable[str], addresses: Iterable[str]) -> Iterable[Rule]:
@@ -46,15 +45,14 @@ def _unassigned(family: int, devices: Iterable[str], addresses: Iterable[str]) -
     Not of a packet that claims to be theirs and comes in elsewhere, hence lo.
     """
     for device, src in [*((d, "") for d in devices), *(("lo", host_prefix(a)) for a in addresses)]:
-        yield Rule(family, priorities.UNASSIGNED, src=src, iif=device, goto=priorities.BEHIND)
+        yield Rule(family, UNASSIGNED, src=src, iif=device, goto=BEHIND)
 
 
-def _around(family: int, facts: Facts, table: int) -> Iterable[Rule]:
-    """Return what stands behind main for them: main without the reserved devices, local VEs, and nothing else."""
+def around(family: int, table: int) -> Iterable[Rule]:
+    """Return what stands behind main for them: main without the reserved devices, and nothing else."""
     yield Rule(family, priorities.REST, goto=priorities.END)
-    yield Rule(family, priorities.BEHIND)
+    yield Rule(family, BEHIND)
     yield Rule(family, priorities.KEPT, table)
-    yield from (_to_ve(priorities.NEAR, a) for a in set(facts.local) - facts.own if family_of(a) == family)
     yield Rule(family, priorities.LAST, unreachable=True)
     yield Rule(family, priorities.END)
 

@@ -20,10 +20,12 @@ Tables = Mapping[int, "tuple[Route, ...]"]
 def as_other(rule: Rule) -> Other:
     """Return a rule of ours as one among all."""
     action = "unreachable" if rule.unreachable else rule.action
-    return Other(rule.family, rule.priority, action, rule.table, rule.src, rule.dst, rule.iif, suppress=rule.suppress)
+    return Other(rule.family, rule.priority, action, rule.table, rule.src, rule.dst, rule.iif, mark=rule.mark,
+                 suppress=rule.suppress)
 
 
-def walk(src: str, dst: str, iif: str, rules: Iterable[Other], tables: Tables, own: Container[str]) -> Lookup | None:
+def walk(src: str, dst: str, iif: str, rules: Iterable[Other], tables: Tables, own: Container[str],
+         mark: int = 0) -> Lookup | None:
     """Return where a packet goes by these rules, in the order that the kernel takes them; None for what is not known.
 
     iif: the device that it comes in by, "lo" for what the node sends; own: the node's addresses.
@@ -32,7 +34,7 @@ def walk(src: str, dst: str, iif: str, rules: Iterable[Other], tables: Tables, o
     for rule in sorted((r for r in rules if r.family == family_of(dst)), key=lambda r: r.priority):
         if rule.priority < least:
             continue
-        takes = _takes(rule, src, dst, iif)
+        takes = _takes(rule, src, dst, iif, mark)
         if takes is None:
             return None
         if not takes or rule.action == "nop":
@@ -48,13 +50,13 @@ def walk(src: str, dst: str, iif: str, rules: Iterable[Other], tables: Tables, o
     return Lookup(error="unreachable")
 
 
-def _takes(rule: Other, src: str, dst: str, iif: str) -> bool | None:
+def _takes(rule: Other, src: str, dst: str, iif: str, mark: int) -> bool | None:
     if rule.more:
         return None
     bare = Other(rule.family, rule.priority, rule.action, src=rule.src, dst=rule.dst)
-    unmarked = rule.mark is None or not rule.mark[0] & rule.mark[1]
+    marked = rule.mark is None or not (mark ^ rule.mark[0]) & rule.mark[1]
     source = src or ("::" if rule.family == 6 else "0.0.0.0")
-    fits = bare.takes(source, dst) and rule.iif in ("", iif) and not rule.oif and unmarked
+    fits = bare.takes(source, dst) and rule.iif in ("", iif) and not rule.oif and marked
     return fits != rule.inverted
 
 

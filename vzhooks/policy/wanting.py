@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from vzhooks.addresses import family_of
 from vzhooks.config.settings import Settings
 from vzhooks.model import PROTOCOL, Element, Item, Problem, Proxy, Skeleton, Ve
-from vzhooks.policy import elements, own, routes, rules
+from vzhooks.policy import datapath, elements, mark_rules, marks, own, routes, rules
+from vzhooks.policy.datapath import RULES, Datapath
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.foreign import said_of, unheard
 from vzhooks.policy.priorities import BAND, LATE
@@ -26,13 +27,14 @@ MISPLACED = ("the ip rule for table local does not come first (a VRF set-up move
 class Wanted:
     """Hold the state that should be; empty items where vzhooks has nothing to do.
 
-    remarks: what is as it should be, but may be news to the operator.
+    remarks: what is as it should be, but may be news to the operator; by: how packets find their uplinks.
     """
 
     items: frozenset[Item]
     ways: tuple[Way, ...]
     problems: tuple[Problem, ...]
     remarks: tuple[str, ...] = ()
+    by: Datapath = RULES
 
 
 def is_ours(priority: int, protocol: int) -> bool:
@@ -54,26 +56,38 @@ def table_keys(settings: Settings, facts: Facts, ves: Iterable[Ve]) -> frozenset
 
 
 def wanted(settings: Settings, facts: Facts, ves: Iterable[Ve], tables: Mapping[str, int],
-           occupied: Mapping[str, str], keep: bool = False, strict: bool = False) -> Wanted:
+           occupied: Mapping[str, str], keep: bool = False, strict: bool = False, found: Collection[Item] = (),
+           whole: bool = True) -> Wanted:
     """Return all that should be in the kernel.
 
     tables: number by key; occupied: key -> whose routes are there; keep: the own-address rules,
-    since the node's ARP is hardened; strict: VEs' own devices had a strict rp_filter before.
+    since the node's ARP is hardened; strict: VEs' own devices had a strict rp_filter before; found: what is in the
+    kernel; whole: `ves` are all of the node.
     """
     ways, problems = _ways(settings, facts, ves, occupied)
+    by, hindered = datapath.decide(settings, facts, ways, found, tables, whole)
+    problems += hindered
     engaged = is_closed(settings) or any(w.state != "unassigned" for w in ways)
     # Where the node's ARP is not hardened, rules of its own addresses would move who answers for them.
     items: list[Item] = list(own.items(facts, settings, tables)) if keep else []
     remarks = [*own.remarks(facts), *_unheard(ways, facts)] if keep else _unheard(ways, facts)
     if engaged:
-        items += [*routes.of_ways(ways, facts, tables), *rules.of_ways(ways, facts, settings, tables),
+        items += [by.layout.skeleton, *routes.of_ways(ways, facts, tables), *_ruling(ways, facts, settings, tables, by),
                   *_proxies(ways, facts), *elements.of_ways(ways, facts, settings, strict, keep)]
-        items += routes.without_reserved(facts, settings, tables) if settings.reserved else []
+        items += routes.without_reserved(facts, settings, tables, not by.mask) if settings.reserved else []
     if facts.misplaced and items:
         problems.append(Problem("", MISPLACED, True))
         items = [i for i in items if isinstance(i, (Element, Skeleton))]
     possible = frozenset(i for i in items if getattr(i, "family", 4) in facts.families)
-    return Wanted(possible, tuple(ways), (*_of_node(settings, facts.nics), *problems), tuple(remarks))
+    return Wanted(possible, tuple(ways), (*_of_node(settings, facts.nics), *problems), tuple(remarks),
+                  by if engaged else RULES)
+
+
+def _ruling(ways: list[Way], facts: Facts, settings: Settings, tables: Mapping[str, int], by: Datapath) -> list[Item]:
+    """Return what has packets find their uplinks."""
+    if not by.mask:
+        return [*rules.of_ways(ways, facts, settings, tables), *elements.paths(ways, facts)]
+    return [*mark_rules.of_ways(ways, facts, settings, tables, by), *marks.elements(ways, facts, settings, by)]
 
 
 def _of_node(settings: Settings, nics: Nics) -> list[Problem]:

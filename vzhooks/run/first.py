@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from vzhooks.model import Lookup
+from vzhooks.model import Item, Lookup
 from vzhooks.node import notes
 from vzhooks.node.host import Paths
 from vzhooks.policy import compare
 from vzhooks.policy.compare import Flow
+from vzhooks.policy.marks import Marks
 from vzhooks.run.request import Report
 
 WAY_OUT = "start it without UPLINK and give it by `vzhooks set CTID --uplink NAME --save --force` where that is meant"
@@ -19,19 +20,19 @@ WAY_OUT = "start it without UPLINK and give it by `vzhooks set CTID --uplink NAM
 def look(kernel: Any, report: Report) -> dict[Flow, Lookup]:
     """Return what the kernel answers now for all who asked for nothing."""
     from vzhooks.kernel import asking  # as Kernel, only where the kernel is asked
-    return asking.compare(kernel, compare.flows(report.facts, report.ways), report.facts.nics)
+    return asking.compare(kernel, compare.flows(report.facts, report.ways), report.facts.nics, Marks(report.found))
 
 
-def differs(kernel: Any, report: Report, before: Mapping[Flow, Lookup], paths: Paths,
-            force: bool) -> tuple[tuple[str, ...], str]:
+def differs(kernel: Any, report: Report, before: Mapping[Flow, Lookup], paths: Paths, force: bool,
+            now: Iterable[Item]) -> tuple[tuple[str, ...], str]:
     """Return what goes another way since, a line each, and why that cannot be, "" where it can.
 
-    What was let be lost once by --force is not asked again.
+    now: what is in the kernel since. What was let be lost once by --force is not asked again.
     """
     if not before:
         return (), ""
     from vzhooks.kernel import asking
-    after = asking.compare(kernel, before, report.facts.nics)
+    after = asking.compare(kernel, before, report.facts.nics, Marks(now))
     moved, lost = compare.differences(before, after, report.settings.reserved)
     let = notes.load_let(paths.let)
     fresh = {f: line for f, line in lost.items() if f.key not in let}

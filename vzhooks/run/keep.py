@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from vzhooks.config.settings import Settings
 from vzhooks.errors import HostError
@@ -73,7 +74,7 @@ def is_loose(paths: Paths) -> bool:
 def settle_undo(paths: Paths, found: Hardening, whole: bool) -> None:
     """Note down, where an undo was done whole, that all is back: from now on the values are their owner's."""
     if whole and found.former and not found.on:
-        notes.save_hardening(paths.harden, Hardening(OFF))
+        notes.save_hardening(paths.harden, replace(found, mode=OFF, former={}))
 
 
 def forget_hardening(paths: Paths, before: Hardening) -> None:

@@ -22,6 +22,7 @@ from vzhooks.node.host import Paths
 from vzhooks.policy import legacy
 from vzhooks.policy.compare import FAR
 from vzhooks.policy.legacy import Plan, Seen
+from vzhooks.policy.marks import Marks
 from vzhooks.policy.trial import Trying
 from vzhooks.run import assign, reconcile, trial
 from vzhooks.run.request import Report, Request
@@ -46,7 +47,7 @@ def look(paths: Paths) -> Migration:
     for way in report.ways:
         live[way.ve.ctid] = tuple(dict.fromkeys((*live.get(way.ve.ctid, ()), *way.ve.addresses)))
     asked = [(a, FAR[family_of(a)]) for c in live for a in live[c] if a in report.facts.local]
-    lookups, _ = asking.answers(asked, (), report.facts)
+    lookups, _ = asking.answers(asked, (), report.facts, Marks(report.found))
     tables = asking.tables(legacy.looked_up(report.facts), report.facts)
     plan = legacy.plan(Seen(report.settings, report.facts, configs, live, tables,
                             {src: found for (src, _), found in lookups.items()}))

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from vzhooks.errors import KernelError
 from vzhooks.kernel import sysctl
 from vzhooks.kernel.apply import Failure
-from vzhooks.model import Problem
-from vzhooks.policy import sources, uplinks
+from vzhooks.model import Problem, Proxy, Sysctl
+from vzhooks.policy import harden, sources, uplinks, wanting
 from vzhooks.policy.evidence import may_have_uplink
 from vzhooks.policy.facts import Facts, without_ipv6
 from vzhooks.policy.foreign import Other
@@ -55,6 +56,23 @@ def drop(kernel: Any, rules: Iterable[Other]) -> tuple[tuple[Other, ...], tuple[
         except KernelError as error:
             failures.append(Failure(f"ip {'-6 ' if rule.family == 6 else ''}rule del {rule.named}: {error}", False))
     return tuple(gone), tuple(failures)
+
+
+def of_vzctl(read: Inputs, facts: Facts) -> frozenset[Proxy]:
+    """Return what vzctl publishes itself: it stays when we need it no more, even where we made it first."""
+    devices = read.vz_conf.get("NEIGHBOUR_DEVS", "")
+    return wanting.published(facts, devices[len("list:"):].split() if devices.startswith("list:") else None)
+
+
+def as_filters_are(facts: Facts, wanted: Iterable[Sysctl]) -> Facts:
+    """Return the facts with the LAN NICs that have a strict rp_filter, once the sysctls wanted are set.
+
+    The greater of all's value and the NIC's counts, and 1 is strict (ip-sysctl.rst).
+    """
+    keys, both = {f"net/ipv4/conf/{n.name}/rp_filter": n.name for n in facts.lan}, harden.STRICT_ALL
+    found = {**sysctl.read([*keys, both]), **{s.key: s.value for s in wanted}}
+    strict = {name for key, name in keys.items() if max(int(found.get(key, 0)), int(found.get(both, 0))) == 1}
+    return replace(facts, strict=frozenset(strict))
 
 
 def as_ipv6_is(facts: Facts) -> Facts:

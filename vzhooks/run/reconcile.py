@@ -23,6 +23,7 @@ from vzhooks.node import evidence, host, notes
 from vzhooks.node.host import Paths
 from vzhooks.policy import census, compare, consequences, harden, health, plan, tables, uplinks, wanting
 from vzhooks.policy.consequences import Move
+from vzhooks.policy.datapath import RULE
 from vzhooks.policy.evidence import Evidence, may_have_uplink
 from vzhooks.policy.facts import Facts, in_this_node, known_of, settle
 from vzhooks.policy.foreign import Other
@@ -155,8 +156,9 @@ class _Run:
                             self.request.assign, self.request.expect, self.request.devices)
         numbers, occupied = self._tables(facts, count, found)
         hard, current = self._harden(facts, count)
-        wanted = self._wanted(facts, count, numbers, occupied, hard)
-        theirs, kept = self._vzctls(facts), self.kernel.proxies(wanted.items)
+        wanted = self._wanted(facts, count, numbers, occupied, hard, found)
+        hard = harden.with_marks(hard, self._before, bool(wanted.by.mask), current)
+        theirs, kept = obstacles.of_vzctl(self.read, facts), self.kernel.proxies(wanted.items)
         handed = {p for p in kept if p in theirs and p not in wanted.items}
         found |= (kept - handed) | {Sysctl(s.key, current[s.key]) for s in hard.wanted}
         stands = uplinks.who_stands(self.settings, facts.nics, facts.health) if self.doors.is_whole() else None
@@ -175,7 +177,8 @@ class _Run:
         begins = not self.request.empty and compare.begins(report.found, wanted.items, self._before, hard.hardening)
         before = first.look(self.kernel, report) if begins else {}
         failures = tuple(apply(report.ops, self.kernel, self.request.watch))
-        changed, refused = first.differs(self.kernel, report, before, self.paths, self.request.force)
+        changed, refused = first.differs(self.kernel, report, before, self.paths, self.request.force,
+                                         wanted.items)
         if refused:
             return self._take_back(report, refused)
         self.kernel.disown(handed if self.request.empty else ())
@@ -219,12 +222,6 @@ class _Run:
         known_health = uplinks.healths(self.settings, facts.nics, self.read.health, self.now)
         return obstacles.as_ipv6_is(replace(facts, health=known_health)), replace(seen, routed=frozenset(facts.local))
 
-    def _vzctls(self, facts: Facts) -> frozenset[Proxy]:
-        """Return what vzctl publishes itself: it stays when we need it no more, even where we made it first."""
-        devices = self.read.vz_conf.get("NEIGHBOUR_DEVS", "")
-        listed = devices[len("list:"):].split() if devices.startswith("list:") else None
-        return wanting.published(facts, listed)
-
     def _tables(self, facts: Facts, count: census.Census, found: frozenset) -> tuple[dict[str, int], dict[str, str]]:
         ours = {getattr(i, "table", 0) for i in found}
         looked = {o.table: o for o in facts.others if o.table}
@@ -252,11 +249,12 @@ class _Run:
         return harden.decide(before, self.request.harden, auto, force, facts.nics, current), current
 
     def _wanted(self, facts: Facts, count: census.Census, numbers: Mapping[str, int],
-                occupied: Mapping[str, str], hard: Outcome) -> Wanted:
+                occupied: Mapping[str, str], hard: Outcome, found: frozenset[Item]) -> Wanted:
         if self.request.empty:
             return wanting.nothing({c: r.addresses for c, r in self.known.items()})
+        facts = obstacles.as_filters_are(facts, hard.wanted) if self.settings.datapath != RULE else facts
         return wanting.wanted(self.settings, facts, count.ves + count.expected, numbers, occupied, hard.hardening.on,
-                             hard.hardening.strict)
+                             hard.hardening.strict, found, self.doors.is_whole())
 
     def _scope(self, count: census.Census, found: frozenset[Item], wanted: Wanted) -> Scope:
         """Limit the run to the VEs named, by their old and new addresses.

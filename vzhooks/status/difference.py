@@ -15,7 +15,7 @@ from vzhooks.run.request import Report
 SIGNS = {ADD: "+", DELETE: "-", REPLACE: "~"}
 COLOURS = {ADD: "32", DELETE: "31", REPLACE: "33"}
 NODE = ""
-_OF_DEVICE = ("held", "ways", "strict")
+_OF_DEVICE = ("held", "ways", "strict", "beyond")
 
 
 def render(report: Report, colour: bool = False) -> str:
@@ -65,7 +65,7 @@ def _line(op: Op, found: Iterable[Item], colour: bool) -> str:
 def _place(item: Item) -> object:
     """Return what an item replaces the former one of: each of these there is once."""
     if isinstance(item, Element):
-        return (item.set, item.value[0])
+        return (item.set, item.value[:-1] if guard.is_map(item) else item.value)
     return item.key if isinstance(item, (Route, Sysctl)) else item
 
 

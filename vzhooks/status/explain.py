@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from vzhooks.addresses import family_of
-from vzhooks.model import MAIN, Element, Item, Lookup, Rule
+from vzhooks.model import MAIN, Element, Item, Lookup, Rule, Skeleton
 from vzhooks.policy import guard
 from vzhooks.policy.foreign import Other, culprit, decider, mend, said_of, unheard
-from vzhooks.policy.priorities import FROM_DEVICE, FROM_VE, TO_VE
+from vzhooks.policy.priorities import BY_MARK, FROM_DEVICE, FROM_VE, LOCAL_MARK, NO_WAY, TO_VE
 from vzhooks.policy.uplinks import Way
 
 LOCAL_TABLE = 255
@@ -73,7 +73,9 @@ def _rule(lookup: Lookup, src: str, dst: str, known: Known, theirs: Other | None
 
 def _ours(lookup: Lookup, src: str, dst: str, rules: Iterable[Rule]) -> Rule | None:
     for rule in sorted(rules, key=lambda r: r.priority):
-        fits = _holds(rule.src, src) and _holds(rule.dst, dst) and rule.priority in (TO_VE, FROM_VE, FROM_DEVICE)
+        fits = _holds(rule.src, src) and _holds(rule.dst, dst) and (
+            rule.priority in (TO_VE, FROM_VE, FROM_DEVICE, BY_MARK, NO_WAY)
+            or (rule.priority == LOCAL_MARK and lookup.to_ve))
         if fits and (rule.unreachable or rule.table == lookup.table or
                      (not lookup.table and rule.priority == FROM_VE)):
             return rule
@@ -131,6 +133,7 @@ def _held(lookup: Lookup, src: str, items: Collection[Item]) -> str:
 def is_held(src: str, dev: str, items: Collection[Item]) -> bool:
     """Tell whether our guard, as it is now, drops what this source sends by this device."""
     family = family_of(src)
-    listed = Element(f"sources{family}", (src,)) in items and Element(f"exits{family}", (src, dev)) not in items
-    kept = Element(f"ves{family}", (src,)) in items and Element("reserved", (dev,)) in items
-    return guard.SKELETON in items and (listed or kept)
+    known = {i.value[1] for i in items if isinstance(i, Element) and i.set == f"known{family}" and i.value[0] == src}
+    listed = any(how.startswith("assigned") for how in known) and Element(f"exits{family}", (src, dev)) not in items
+    kept = bool(known) and Element("reserved", (dev,)) in items
+    return any(isinstance(i, Skeleton) and i != guard.ALTERED for i in items) and (listed or kept)

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.example import ETH0, ETH3, LO, NICS, VENET0, elements, facts, nic, wanted
 from vzhooks.addresses import host_prefix
 from vzhooks.model import MAIN, Element, Route, Ve
-from vzhooks.policy.guard import SETS, VE_SETS
+from vzhooks.policy.layout import VE_SETS, layout
 
 A, B, A6 = "192.168.18.101", "192.168.18.105", "fd00:18::101"
 VE101, VE105 = Ve("101", (A,), "eth3"), Ve("105", (B,))
@@ -30,7 +30,7 @@ def test_a_device_of_a_ve_with_uplink_is_held_to_its_exit():
 def test_a_device_of_a_ve_that_is_cut_off_is_held_and_has_no_way(uplink, ini):
     found = wanted(Ve("101", (A,), uplink, ("web0",)), ini=ini, known=facts(*NICS, WEB0))
     assert (elements(found, "held"), elements(found, "ways")) == ([("web0",)], [])
-    assert elements(found, "sources4") == [(A,)] and elements(found, "exits4") == []
+    assert elements(found, "known4") == [(A, "assigned_here4")] and elements(found, "exits4") == []
 
 
 def test_a_device_of_a_ve_without_uplink_is_not_held():
@@ -94,12 +94,14 @@ def test_a_routed_address_comes_in_by_its_route_s_device_and_by_others_of_its_ve
                   main=[Route(4, MAIN, host_prefix(a), d) for a, d in main.items()])
     found = wanted(Ve("101", (A,), "eth3", devices), known=known)
     assert elements(found, "homes4") == homes
-    assert elements(found, "here4") == ([(A,)] if homes else [])
+    assert elements(found, "known4") == [(A, "assigned_here4" if homes else "assigned4")]
+    assert elements(found, "paths4") == [(*home, "eth3") for home in homes]
 
 
 def test_all_addresses_that_are_known_or_routed_to_ves_are_known_to_the_guard():
     found = wanted(VE101, VE105, known=facts(local=["192.168.18.109", A6]))
-    assert names(found, "ves4") == {A, B, "192.168.18.109"} and names(found, "ves6") == {A6}
+    assert elements(found, "known4") == [(A, "assigned4"), (B, "unassigned4"), ("192.168.18.109", "unassigned_here4")]
+    assert elements(found, "known6") == [(A6, "unassigned_here6")]
 
 
 def test_an_address_of_the_node_itself_is_never_in_it():
@@ -143,5 +145,6 @@ def test_every_set_that_is_filled_is_one_of_the_guard_s():
     found = wanted(Ve("101", (A, A6), "eth3", ("web0",)), VE105, ini="[node]\nreserved=eth0\n",
                    known=facts(LO, ETH0, BARE, VENET0, WEB0, DOCKER, local=[A, A6]))
     used = {i.set for i in found.items if isinstance(i, Element)}
-    assert used == set(SETS) - {"closed", "strict", "macs"}
-    assert {s for s in used if s in VE_SETS} == set(VE_SETS)
+    sets = layout().sets
+    assert used == set(sets) - {"closed", "strict", "macs"}
+    assert {s for s in used if s in VE_SETS} == set(VE_SETS) & set(sets)

@@ -6,34 +6,42 @@ import pytest
 
 from vzhooks.errors import KernelError
 from vzhooks.model import Element, Skeleton
-from vzhooks.policy import guard
+from vzhooks.policy import guard, layout
 
-ELEMENTS = [Element("exits4", ("192.168.18.101", "eth3")), Element("lan", ("eth0.7",)), Element("ves6", ("fd00::1",)),
+ELEMENTS = [Element("exits4", ("192.168.18.101", "eth3")), Element("lan", ("eth0.7",)), Element("near", ("lo",)),
             Element("answers6", ("fd00::1", "eth3"))]
+RULES = layout.layout()
 
 
 def listing(family="inet", **change):
-    names = change.get("names", [n for n in guard.SETS if n.startswith("arp:") == (family == "arp")])
-    marks = change.get("marks", guard._MARKS[family])
-    sets = [{"map" if " : " in guard.SETS[n] else "set": {"name": n.rpartition(":")[2], "elem": change.get(n, [])}}
+    given = change.get("layout", RULES)
+    names = change.get("names", [n for n in given.sets if n.startswith("arp:") == (family == "arp")])
+    marks = change.get("marks", given.comments[family])
+    sets = [{"map" if " : " in given.sets[n] else "set": {"name": n.rpartition(":")[2], "elem": change.get(n, [])}}
             for n in names]
-    chains = [{"chain": {"name": name, "hook": hook.split()[1], "prio": -10, "policy": change.get("policy", "accept")}}
-              for table, name, hook in guard._CHAINS if table == family]
+    chains = [{"chain": chain(name, hook, change.get("policy", "accept"))}
+              for table, name, hook in given.chains if table == family]
     table = {"table": {"name": "vzhooks", **change.get("table", {})}}
     rules = [{"rule": {"comment": m}} for m in marks]
     return json.dumps({"nftables": [{"metainfo": {}}, table, *sets, *chains, *rules]})
+
+
+def chain(name, hook, policy):
+    words = hook.split()
+    return {"name": name, **({"type": words[1], "hook": words[3], "prio": int(words[5]), "policy": policy}
+                             if words else {})}
 
 
 ARP = listing("arp")
 
 
 def test_element_text_quotes_devices_only():
-    assert [guard.element_text(e) for e in ELEMENTS] == ['192.168.18.101 . "eth3"', '"eth0.7"', "fd00::1",
+    assert [guard.element_text(e) for e in ELEMENTS] == ['192.168.18.101 . "eth3"', '"eth0.7"', '"lo"',
         '0xfd000000000000000000000000000001 . "eth3"']
 
 
 def test_the_whole_table_is_one_transaction():
-    text = guard.full(ELEMENTS)
+    text = guard.full(RULES.skeleton, ELEMENTS)
     assert text.startswith("add table inet vzhooks\ndelete table inet vzhooks\nadd table arp vzhooks\n")
     assert "\ntable inet vzhooks {\n" in text
     assert "\ntable arp vzhooks {\n" in text
@@ -41,7 +49,7 @@ def test_the_whole_table_is_one_transaction():
 
 
 def test_what_was_counted_is_counted_on_in_a_guard_made_anew():
-    text = guard.full(ELEMENTS, {"reserved": (7, 700), "arp": (1, 28)})
+    text = guard.full(RULES.skeleton, ELEMENTS, {"reserved": (7, 700), "arp": (1, 28)})
     inet, arp = text.split("table arp vzhooks {")
     assert "  counter drop_reserved { packets 7 bytes 700; }\n" in inet and "drop_arp" not in inet
     assert "  counter drop_uplink { packets 0 bytes 0; }\n" in inet
@@ -65,9 +73,9 @@ def test_changes_add_before_they_delete():
 
 def test_a_listing_is_read_back():
     inet = listing(exits4=[{"concat": ["192.168.18.101", "eth3"]}], lan=["eth0.7"],
-                   ves6=[{"elem": {"val": "fd00::1", "comment": "x"}}],
+                   near=[{"elem": {"val": "lo", "comment": "x"}}],
                    answers6=[{"concat": ["0xfd000000000000000000000000000001", "eth3"]}])
-    assert guard.parse({"inet": inet, "arp": ARP}) == {guard.SKELETON, *ELEMENTS}
+    assert guard.parse({"inet": inet, "arp": ARP}) == {RULES.skeleton, *ELEMENTS}
 
 
 ASKER, OTHER_ASKER = (Element("arp:askers", ("eth3", a)) for a in ("192.168.18.101", "0.0.0.0"))
@@ -85,16 +93,16 @@ def test_a_map_s_element_is_replaced_in_one_transaction():
     assert guard.changes(ELEMENTS[1:2], ELEMENTS[2:3], [OTHER_ASKER]).splitlines() == [
         'delete element arp vzhooks askers { "eth3" }',
         'add element arp vzhooks askers { "eth3" : 0.0.0.0 }', 'add element inet vzhooks lan { "eth0.7" }',
-        'delete element inet vzhooks ves6 { fd00::1 }']
+        'delete element inet vzhooks near { "lo" }']
 
 
 def test_a_map_is_read_back():
     arp = listing("arp", **{"arp:askers": [["eth3", "192.168.18.101"]]})
     found = guard.parse({"inet": listing(), "arp": arp})
-    assert found == {guard.SKELETON, ASKER}
+    assert found == {RULES.skeleton, ASKER}
 
 
-@pytest.mark.parametrize("change", [{"marks": []}, {"marks": ["?"] * 9}, {"names": list(guard.SETS)[:-1]},
+@pytest.mark.parametrize("change", [{"marks": []}, {"marks": ["?"] * 9}, {"names": list(RULES.sets)[:-1]},
                                     {"policy": "drop"}, {"table": {"flags": ["dormant"]}}])
 def test_an_altered_table_is_told(change):
     assert Skeleton("altered") in guard.parse({"inet": listing(**change), "arp": ARP})

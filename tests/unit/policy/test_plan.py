@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.example import ETH0, ETH3, ETH4, LO, VENET0, facts, wanted
 from vzhooks.model import Element, Route, Rule, Skeleton, Sysctl, Ve
-from vzhooks.policy import guard, plan
+from vzhooks.policy import layout, plan
 from vzhooks.policy.plan import ADD, DELETE, REPLACE, Op, Scope, diff
 from vzhooks.policy.priorities import (
     BEHIND,
@@ -27,6 +27,7 @@ from vzhooks.policy.priorities import (
     UNASSIGNED,
 )
 
+SKELETON = layout.layout().skeleton
 ONE = wanted(Ve("101", ("192.168.18.101", "fd00::101"), "eth3")).items
 TWO = wanted(Ve("101", ("192.168.18.101",), "eth4"), Ve("102", ("192.168.18.102",), "eth3")).items
 BLOCKED = wanted(Ve("101", ("192.168.18.101",), "eth9"), Ve("105", ("192.168.18.105",))).items
@@ -99,7 +100,7 @@ def test_a_move_makes_before_it_breaks():
     for k in range(len(ops) + 1):
         half = after(found, ops[:k])
         assert from_rules(half, "192.168.18.101")
-        assert Element("sources4", ("192.168.18.101",)) in half and guard.SKELETON in half
+        assert Element("known4", ("192.168.18.101", "assigned4")) in half and SKELETON in half
 
 
 def test_the_guard_stands_before_any_rule_and_goes_last():
@@ -157,9 +158,9 @@ def test_who_has_no_uplink_goes_around_main_last_of_all_and_nobody_else_is_stopp
 
 
 @pytest.mark.parametrize("item, concerns_all", [
-    (Skeleton("x"), True), (Rule(4, plan.PASS, goto=1050), True), (Rule(4, plan.UNASSIGNED, 9, iif="venet0"), True),
-    (Rule(4, plan.UNASSIGNED, 9, "10.0.0.1/32"), False), (Rule(4, plan.FROM_VE, 9, "10.0.0.1/32"), False),
-    (Rule(4, plan.FROM_VE, 9, iif="venet0"), False), (Element("near", ("lo",)), False)])
+    (Skeleton("x"), True), (Rule(4, PASS, goto=1050), True), (Rule(4, UNASSIGNED, 9, iif="venet0"), True),
+    (Rule(4, UNASSIGNED, 9, "10.0.0.1/32"), False), (Rule(4, FROM_VE, 9, "10.0.0.1/32"), False),
+    (Rule(4, FROM_VE, 9, iif="venet0"), False), (Element("near", ("lo",)), False)])
 def test_what_concerns_all_ves_is_told_from_what_serves_one(item, concerns_all):
     assert bool(plan.shape([item])) is concerns_all
 
@@ -196,7 +197,7 @@ def test_a_table_that_another_ve_looks_up_is_not_emptied():
     (Rule(4, NEAR, 254, dst="192.168.18.105/32", suppress=31), "192.168.18.105"),
     (Rule(4, 1060, 9, src="192.168.18.11/32"), ""), (Rule(4, 32765, 9, src="192.168.18.11/32"), ""),
     (Element("homes4", ("192.168.18.101", "venet0")), "192.168.18.101"), (Element("ways", ("web0", "eth3")), ""),
-    (Element("arp:askers", ("eth3", "192.168.18.101")), ""), (guard.SKELETON, "")])
+    (Element("arp:askers", ("eth3", "192.168.18.101")), ""), (SKELETON, "")])
 def test_which_ve_s_address_an_item_serves(item, address):
     assert plan.address_of(item) == address
 
@@ -207,9 +208,9 @@ def test_another_gateway_is_one_replace():
 
 
 def test_an_altered_guard_is_made_anew_for_all_ves_whatever_the_scope():
-    found = TWO - {guard.SKELETON} | {Skeleton("altered")}
+    found = TWO - {SKELETON} | {Skeleton("altered")}
     ops = diff(TWO, found, Scope(frozenset({"192.168.18.101"})))
-    assert ops[0] == Op(REPLACE, guard.SKELETON)
+    assert ops[0] == Op(REPLACE, SKELETON)
     assert {op.item for op in ops if isinstance(op.item, Element)} == {i for i in TWO if isinstance(i, Element)}
 
 

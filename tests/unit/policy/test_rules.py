@@ -158,5 +158,5 @@ def test_the_priorities_stand_in_their_order():
     order = [ENTER, PASS, JOIN, TO_VE, FROM_VE, FROM_DEVICE, NOWHERE, OVER, priorities.OWN_SPECIFIC, priorities.OWN_LAN]
     assert order == sorted(order) and {*order} <= {*priorities.BAND}
     assert OVER > NOWHERE and {priorities.OWN_MAIN, priorities.OWN_DEFAULT, UNASSIGNED} <= {*priorities.LATE}
-    late = [priorities.OWN_MAIN, priorities.OWN_DEFAULT, REST, BEHIND, KEPT, NEAR, LAST, END]
+    late = [priorities.OWN_MAIN, priorities.OWN_DEFAULT, REST, BEHIND, priorities.NEAR_MARK, KEPT, NEAR, LAST, END]
     assert late == sorted(priorities.LATE) and UNASSIGNED < 32766 < REST

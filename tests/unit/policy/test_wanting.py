@@ -48,8 +48,8 @@ def test_local_ves_are_reached_by_host_routes_alone():
 def test_the_guard_knows_sources_and_their_exits():
     found = wanted(VE101, VE102, VE105)
     assert elements(found, "exits4") == [("192.168.18.101", "eth3"), ("192.168.18.102", "eth4")]
-    assert elements(found, "sources4") == [("192.168.18.101",), ("192.168.18.102",)]
-    assert elements(found, "ves4") == [("192.168.18.101",), ("192.168.18.102",), ("192.168.18.105",)]
+    assert elements(found, "known4") == [("192.168.18.101", "assigned4"), ("192.168.18.102", "assigned4"),
+                                         ("192.168.18.105", "unassigned4")]
     assert elements(found, "lan") == [("eth0",), ("eth3",), ("eth4",)]
     assert elements(found, "veside") == [("venet0",)] and elements(found, "near") == [("lo",), ("venet0",)]
     assert elements(found, "closed") == elements(found, "reserved") == elements(found, "held") == []
@@ -175,7 +175,8 @@ def test_unassigned_may_be_blocked():
     found = wanted(VE105, ini="[node]\nunassigned=block")
     assert rules(found, priorities.FROM_VE) == ["from 192.168.18.105/32 unreachable"]
     assert rules(found, priorities.NOWHERE) == ["from all iif venet0 unreachable"] * 2
-    assert elements(found, "sources4") == [("192.168.18.105",)] and elements(found, "closed") == [("venet0",)]
+    assert elements(found, "known4") == [("192.168.18.105", "assigned4")]
+    assert elements(found, "closed") == [("venet0",)]
     assert not any(p.refuses for p in found.problems)
 
 
@@ -191,8 +192,8 @@ def test_reserved_holds_what_has_no_uplink_behind_the_rules_of_others():
     assert ours == [f"from 192.168.18.105/32 iif lo {behind}", *[f"from all iif venet0 {behind}"] * 2]
     assert rules(found, priorities.KEPT) == [f"from all lookup {number}"] * 2
     assert not [r for r in rules(found) if "192.168.18.105" in r and "iif lo" not in r]
-    assert elements(found, "reserved") == [("eth0",)] and elements(found, "sources4") == []
-    assert elements(found, "closed") == [] and elements(found, "ves4") == [("192.168.18.105",)]
+    assert elements(found, "reserved") == [("eth0",)] and elements(found, "closed") == []
+    assert elements(found, "known4") == [("192.168.18.105", "unassigned4")]
 
 
 @pytest.mark.parametrize("ini, why", [

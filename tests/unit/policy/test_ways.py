@@ -178,7 +178,7 @@ def test_an_address_that_a_cut_off_ve_gets_moves_by_nothing():
     blocked = (Way(Ve("101", (A, B), "isp9"), "blocked"),)
     record = {"101": Record(RUNNING, 1.0, addresses=(A,))}
     before = frozenset({*wanted(Ve("101", (A,), "isp9"), ini=INI, known=TWO).items})
-    assert Element("sources4", (A,)) in before and list(moves(blocked, before, record, TWO.nics)) == []
+    assert Element("known4", (A, "assigned4")) in before and list(moves(blocked, before, record, TWO.nics)) == []
 
 
 def test_the_uplinks_of_the_node_are_those_that_ves_can_have():

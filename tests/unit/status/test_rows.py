@@ -7,8 +7,7 @@ import pytest
 
 from vzhooks.config.settings import Settings
 from vzhooks.config.vzconf import VeConfig
-from vzhooks.model import MAIN, Element, Lookup, Nic, Problem, Route, Rule, Uplink, Ve
-from vzhooks.policy import guard
+from vzhooks.model import MAIN, Element, Lookup, Nic, Problem, Route, Rule, Skeleton, Uplink, Ve
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.health import Health, Standing
@@ -82,7 +81,7 @@ NODES = Op(ADD, Rule(4, OWN_LAN, 1003, src="192.168.18.11/32"))
 
 
 def test_drift_says_what_drifts_with_the_count():
-    ops = (MINE, MINE, Op(DELETE, Element("ves4", VE101.addresses[:1])))
+    ops = (MINE, MINE, Op(DELETE, Element("known4", (VE101.addresses[0], "assigned4"))))
     shown = view(VE101, Ve("105", ("192.168.18.105",)), ops=ops)
     assert [(r["state"], r["why"]) for r in rows.ves(shown)] == [
         ("drift", "missing: 2 rules; too many: 1 guard element; run `vzhooks resync`"), ("unassigned", "")]
@@ -96,7 +95,7 @@ def test_drift_of_the_node_is_no_ve_s():
     assert table.render(shown).startswith("node: drift: missing: 1 rule; run `vzhooks resync`\nVE ")
     assert rows.exit_code(shown) == 3
     assert rows.node(view(VE101, ops=(MINE,)))["state"] == "ok"
-    assert rows.node(view(VE101, ops=(Op(ADD, guard.SKELETON),)))["why"].startswith("missing: 1 guard;")
+    assert rows.node(view(VE101, ops=(Op(ADD, Skeleton("x")),)))["why"].startswith("missing: 1 guard;")
 
 
 def test_what_was_wrong_while_it_was_read_comes_first():

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Decide how packets find their uplink: by a rule for each VE address, or by a map of marks and a rule an uplink. Pure.
+
+A mark is some bits of a packet's fwmark, those of `mark_mask`; `layout.Layout` tells what they mean.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from vzhooks.config.settings import Settings
+from vzhooks.model import Item, Problem, Rule
+from vzhooks.policy import layout
+from vzhooks.policy.facts import Facts
+from vzhooks.policy.layout import Layout
+from vzhooks.policy.priorities import BY_MARK
+from vzhooks.policy.tables import uplink_key
+from vzhooks.policy.uplinks import Way, every
+
+RULE, MAP, AUTO = "rule", "map", "auto"
+MANY, FEW = 64, 32
+"""From so many addresses on `auto` takes the map, and below so few the rules again: by what `python -m bench` shows."""
+
+
+@dataclass(frozen=True)
+class Datapath:
+    """Hold the datapath of a node; mask: the bits that marks may use, 0 for rules.
+
+    numbers: mark by uplink; strict: LAN NICs with a strict rp_filter; shared: all VEs are behind venet0.
+    """
+
+    mask: int = 0
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    strict: frozenset[str] = frozenset()
+    shared: bool = False
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Return the sets and chains of the guard."""
+        bare = layout.layout(self.mask)
+        marks = {*self.numbers.values(), bare.closed, bare.passes} if self.mask else set()
+        return layout.layout(self.mask, tuple(sorted(marks)), self.shared)
+
+    def chain(self, way: Way | None) -> str:
+        """Return the chain that gives packets of a way their mark; None for those that main decides about."""
+        bare = self.layout
+        mark = bare.passes if way is None else self.numbers[way.uplink.name] if way.uplink else bare.closed
+        return layout.mark_chain(mark)
+
+
+RULES = Datapath()
+
+
+def spread(number: int, mask: int) -> int:
+    """Return a number's bits in the places that a mask has, the lowest first."""
+    found = 0
+    while mask and number:
+        low = mask & -mask
+        found |= low if number & 1 else 0
+        number, mask = number >> 1, mask ^ low
+    return found
+
+
+def capacity(mask: int) -> int:
+    """Return how many uplinks a mask has marks for."""
+    return max(0, (1 << bin(mask).count("1") - 1) - 4) if mask else 0
+
+
+def decide(settings: Settings, facts: Facts, ways: Iterable[Way], found: Iterable[Item], tables: Mapping[str, int],
+           whole: bool = True) -> tuple[Datapath, list[Problem]]:
+    """Return the datapath that a node should have, and what stands in the way of the one asked for.
+
+    found: what is in the kernel; whole: all VEs of the node are among the ways, else it stays as it is.
+    """
+    marked = {r.table: r.mark[0] for r in found if isinstance(r, Rule) and r.priority == BY_MARK and r.mark and r.table}
+    if settings.datapath == RULE or not (settings.datapath == MAP or _many(ways, bool(marked), whole)):
+        return RULES, []
+    names = {u.name for u in every(settings, facts.nics)} | {w.uplink.name for w in ways if w.uplink}
+    why = _hindrance(settings, facts, names)
+    if why:
+        return RULES, [Problem("", f"[node] datapath = map: {why}; rules are used")] if settings.datapath == MAP else []
+    known = {n: marked[tables[uplink_key(n)]] for n in names if tables.get(uplink_key(n)) in marked}
+    strict = frozenset(n.name for n in facts.lan if n.name in facts.strict)
+    return Datapath(settings.mark_mask, _numbers(names, known, settings.mark_mask), strict, facts.shared), []
+
+
+def _many(ways: Iterable[Way], is_map: bool, whole: bool) -> bool:
+    if not whole:
+        return is_map
+    held = sum(len(w.ve.addresses) for w in ways if w.state != "unassigned")
+    return held >= (FEW if is_map else MANY)
+
+
+def _hindrance(settings: Settings, facts: Facts, names: Iterable[str]) -> str:
+    """Return why marks cannot be used on this node, "" where they can."""
+    mask = settings.mark_mask
+    theirs = next((o for o in facts.others if o.mark and not (o.inverted and not o.mark[0] & mask)), None)
+    if theirs:
+        return f"another's rule goes by marks as well ({theirs.named}), which src_valid_mark = 1 would change"
+    count = len(set(names))
+    if count > capacity(mask):
+        return f"mark_mask {mask:#010x} has marks for {capacity(mask)} uplinks, and there are {count}"
+    return ""
+
+
+def _numbers(names: Iterable[str], known: Mapping[str, int], mask: int) -> dict[str, int]:
+    """Return a mark for each uplink: the one that its rule has, else by its name."""
+    bits, count, given = layout.layout(mask).bits, capacity(mask), dict(known)
+    for name in sorted(set(names) - set(given)):
+        start = zlib.crc32(name.encode())
+        marks = (spread((start + step) % count + 1, bits) for step in range(count))
+        given[name] = next(m for m in marks if m not in given.values())
+    return given

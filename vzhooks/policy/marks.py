@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the sets hold that mark packets in map mode, and which mark a packet gets by them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from vzhooks.addresses import family_of
+from vzhooks.config.settings import Settings
+from vzhooks.model import Element, Item, Skeleton
+from vzhooks.policy import guard, layout
+from vzhooks.policy.datapath import Datapath
+from vzhooks.policy.elements import homes_of
+from vzhooks.policy.facts import Facts
+from vzhooks.policy.rules import held_devices, sides
+from vzhooks.policy.uplinks import Way
+
+OWNERS, INBOUND = "owners", "inbound"
+
+
+def elements(ways: Iterable[Way], facts: Facts, settings: Settings, by: Datapath) -> Iterator[Element]:
+    """Return which mark packets get: by a VE's address, else by the device that they come in by."""
+    ways = list(ways)
+    plain, homes = by.chain(None), homes_of(ways, facts)
+    chains = {a: by.chain(w) for w in ways if w.state != "unassigned" for a in w.ve.addresses if a not in facts.own}
+    for address, devices in () if by.shared else homes.items():
+        for name in devices:
+            yield Element(f"ways{family_of(address)}", (address, name, chains.get(address, plain)))
+    for address in ({a for w in ways for a in w.ve.addresses} | set(facts.local)) - facts.own:
+        if address in chains or settings.reserved:
+            yield Element(f"made{family_of(address)}", (address, chains.get(address, plain)))
+        if address not in facts.away:
+            yield Element(f"here{family_of(address)}", (address,))
+    for uplink in {w.uplink.name: w.uplink for w in ways if w.uplink}.values():
+        yield Element("outs", (f"{by.numbers[uplink.name]:#010x}", uplink.device))
+    yield from _of_devices(ways, facts, settings, by)
+
+
+def _of_devices(ways: Iterable[Way], facts: Facts, settings: Settings, by: Datapath) -> Iterator[Element]:
+    ways = list(ways)
+    other = layout.mark_chain(by.layout.closed if settings.unassigned == "block" else by.layout.passes)
+    held = {device: _any_source(mine, by) for device, mine in held_devices(ways).items()}
+    for device in sides(ways, facts.nics):
+        yield Element("entry", (device, OWNERS))
+        yield Element("beyond", (device, held.get(device, other)))
+    used = {w.uplink.device: w.uplink.name for w in ways if w.uplink}
+    for device in by.strict.intersection(used):
+        chain = layout.return_chain(by.numbers[used[device]])
+        yield Element("entry", (device, INBOUND))
+        yield Element("returns", (device, chain))
+        yield Element("arp:returns", (device, chain))
+
+
+def _any_source(ways: Iterable[Way], by: Datapath) -> str:
+    """Return the chain for what a VE sends from a source that is none of its addresses, as `rules` does."""
+    closed = layout.mark_chain(by.layout.closed)
+    chains = {by.chain(w) if w.uplink and w.any_source else closed for w in ways}
+    return chains.pop() if len(chains) == 1 else closed
+
+
+class Marks:
+    """Tell which mark a packet gets by what is in the sets."""
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        items = list(items)
+        self._layout = layout.of(next((i for i in items if isinstance(i, Skeleton)), Skeleton("")))
+        self._sets: dict[str, dict[tuple[str, ...], str]] = {}
+        for i in items if self._layout.mask else ():
+            if isinstance(i, Element) and i.set in (*layout.MARK_SETS, "exits4"):
+                key = i.value[:-1] if guard.is_map(i) else i.value
+                self._sets.setdefault(i.set, {})[key] = i.value[-1]
+
+    def of(self, src: str, dst: str, iif: str) -> int:
+        """Return the mark of a packet from `src` to `dst` that comes in by `iif`, "" or lo for what the node sends."""
+        family, made = family_of(src), iif in ("", "lo")
+        one = made or (self._layout.shared and iif == layout.SHARED)
+        chain = self._get(f"made{family}", src) if one else self._get(f"ways{family}", src, iif)
+        if not chain and not made:
+            if self._get("entry", iif) != OWNERS:
+                return self._to_ve(dst, iif)
+            stray = self._get(f"here{family}", src) and not self._layout.shared
+            chain = layout.mark_chain(self._layout.closed) if stray else self._get("beyond", iif)
+        mark = int(chain.rpartition("_")[2], 16) if chain else 0
+        return mark | self._layout.local if mark and self._get(f"here{family_of(dst)}", dst) else mark
+
+    def _to_ve(self, dst: str, iif: str) -> int:
+        """Return the mark of a packet that somebody else sends."""
+        if self._get("entry", iif) == INBOUND and self._get("exits4", dst, iif):
+            return int(self._get("returns", iif).rpartition("_")[2], 16)
+        return self._layout.seen if family_of(dst) == 4 else 0
+
+    def _get(self, name: str, *key: str) -> str:
+        return self._sets.get(name, {}).get(key, "")
