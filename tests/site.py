@@ -71,6 +71,11 @@ class Site:
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
+    @property
+    def marks(self) -> bool:
+        """Tell whether packets go by marks: where nftables is flushed then, none does."""
+        return self.datapath == "map"
+
     def install(self) -> None:
         self.vzhooks("install")
         if self.datapath:

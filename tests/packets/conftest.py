@@ -6,7 +6,7 @@ import pytest
 
 pytest.register_assert_rewrite("tests.site", "tests.providers", "tests.told", "tests.wrapped")
 
-from tests.extent import EACH_RP_FILTER  # noqa: E402
+from tests.extent import EACH_RP_FILTER, FULL  # noqa: E402
 from tests.lab import ExampleNode  # noqa: E402
 from tests.resident import resident  # noqa: E402
 from tests.site import Site, unordered  # noqa: E402
@@ -14,7 +14,6 @@ from tests.told import running  # noqa: E402
 from tests.wrapped import Wrapped  # noqa: E402
 from vzhooks.cli import main  # noqa: E402
 
-DATAPATH = __import__("os").environ.get("VZHOOKS_DATAPATH", "")
 FILES = ("/etc/vz/vzhooks.ini", "/var/lib/vzhooks/vzhooks.ini.good", "/etc/vz/conf/101.conf")
 
 
@@ -24,6 +23,7 @@ BRIDGED = "4b"
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "bridged: run on vzctl 4 whose venet0 is a bridge too")
+    config.addinivalue_line("markers", "datapaths: run by marks as well as by rules")
 
 
 def node_of(rp_filter, generation):
@@ -44,22 +44,25 @@ def pytest_generate_tests(metafunc):
     generations = marker.args if marker else (4, 9)
     if 4 in generations and (core or metafunc.definition.get_closest_marker("bridged")):
         generations = (*generations, BRIDGED)
+    ways = ("", "map") if core or FULL or metafunc.definition.get_closest_marker("datapaths") else ("",)
     if "every" in metafunc.fixturenames:
-        settings = [(r, g, False) for g in generations for r in rp_filters(g, core)]
-        settings += [(1, 4, True)] if core and 4 in generations else []
-        ids = [f"vz{g}-rp_filter{r}{'-daemon' * daemon}" for r, g, daemon in settings]
+        settings = [(r, g, False, way) for g in generations for way in ways for r in rp_filters(g, core)]
+        settings += [(1, 4, True, "")] if core and 4 in generations else []
+        ids = [f"vz{g}-rp_filter{r}{'-daemon' * daemon}{'-map' * bool(way)}" for r, g, daemon, way in settings]
         metafunc.parametrize("every", settings, indirect=True, ids=ids)
     for name, scope in (("site", None), ("bare", None), ("shared", "module")):
         if name in metafunc.fixturenames:
-            metafunc.parametrize(name, generations, indirect=True, ids=[f"vz{g}" for g in generations], scope=scope)
+            kinds = [(g, way) for g in generations for way in (ways if name != "bare" else ("",))]
+            ids = [f"vz{g}{'-map' * bool(way)}" for g, way in kinds]
+            metafunc.parametrize(name, kinds, indirect=True, ids=ids, scope=scope)
 
 
 @pytest.fixture
 def every(request):
     """The node with each value of rp_filter, and once with the daemon."""
-    *kind, daemon = request.param
+    *kind, daemon, datapath = request.param
     with node_of(*kind) as node:
-        site = Site(node, DATAPATH)
+        site = Site(node, datapath)
         site.install()
         with resident(site) if daemon else nullcontext():
             yield site
@@ -68,15 +71,16 @@ def every(request):
 @pytest.fixture
 def bare(request):
     """The node before `vzhooks install`, with rp_filter 1, as EL has it."""
-    with node_of(1, request.param) as node:
+    with node_of(1, request.param[0]) as node:
         yield Site(node)
 
 
 @pytest.fixture
 def site(request):
     """The node with rp_filter 1."""
-    with node_of(1, request.param) as node:
-        site = Site(node, DATAPATH)
+    generation, datapath = request.param
+    with node_of(1, generation) as node:
+        site = Site(node, datapath)
         site.install()
         yield site
 
@@ -84,13 +88,13 @@ def site(request):
 class Shared:
     """Lend one node, with VEs running on it, to many tests; one that leaves it changed gets the next a new one."""
 
-    def __init__(self, generation, prepare):
-        self.site, self.generation, self.prepare = None, generation, prepare
+    def __init__(self, generation, datapath, prepare):
+        self.site, self.generation, self.datapath, self.prepare = None, generation, datapath, prepare
 
     def lend(self):
         if self.site is None:
             node = ExampleNode(1, self.generation).__enter__()
-            self.site = Site(node, DATAPATH)
+            self.site = Site(node, self.datapath)
             self.site.install()
             self.prepare(self.site)
             self.clean = unordered(self.site.state())
@@ -102,6 +106,8 @@ class Shared:
         for path in self.files:
             with suppress(FileNotFoundError):
                 hn.path(path).unlink()
+        if self.datapath:
+            self.site.ini("")
         self.site.vzhooks("resync", rc=None)
         if unordered(self.site.state()) != self.clean:
             self.close()
@@ -120,7 +126,7 @@ def prepare():
 
 @pytest.fixture(scope="module")
 def shared(request, prepare):
-    lender = Shared(request.param, prepare)
+    lender = Shared(*request.param, prepare)
     yield lender
     lender.close()
 

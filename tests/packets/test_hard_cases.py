@@ -39,7 +39,7 @@ def test_a_hook_of_one_ve_leaves_anothers_table_when_our_notes_are_lost(site):
     site.both("102", uplink="eth4")
     site.leaves_by("101", "eth3")
     site.hn("nft", "flush", "ruleset")
-    site.leaves_by("101", "eth3")
+    site.leaves_by("101", None if site.marks else "eth3")
 
 
 def test_a_link_on_the_way_to_the_ves_root_hides_no_mount(site):

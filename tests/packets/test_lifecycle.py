@@ -28,7 +28,9 @@ def carried(site, ways):
     with Tap(site.node.hn, *NICS) as tap:
         for src in ways:
             send_udp(site.side(), src, next(dst for dst in CLIENTS if fits(src, dst)))
-        assert {(f.src, f.nic) for f in tap.find(outgoing=True, proto="udp")} == set(ways.items())
+        # By marks an address counts by its own VE's device alone.
+        sent = set(ways.items()) if site.node.generation == 4 or not site.marks else set()
+        assert {(f.src, f.nic) for f in tap.find(outgoing=True, proto="udp")} == sent
     if held:
         site.hn("nft", "add", "element", "inet", "vzhooks", "strict", "{", ",".join(held), "}")
 
@@ -115,7 +117,7 @@ def test_a_resync_while_a_ve_stops_brings_nothing_back(hard):
 
     stopped = hard.vzctl.stop("101", before_network=lambda: no_changes(hard), before_umount=umount_hook_and_resync)
     assert stopped.rc == 0
-    assert [line for line in stopped.stdout.splitlines() if " del" not in line] == []
+    assert [line for line in stopped.stdout.splitlines() if not re.search(" del|valid_mark=0", line)] == []
     assert hard.state() == before
     no_changes(hard)
 

@@ -9,6 +9,7 @@ from tests.lab.tap import Tap
 from tests.lab.wire import ping, send_udp
 from tests.site import BEYOND, CLIENTS, NICS, OWN, fits, is_carried, pair
 
+pytestmark = pytest.mark.datapaths
 RESET = """nft add table inet fw
 nft 'add chain inet fw forward { type filter hook forward priority 0; }'
 nft add rule inet fw forward tcp dport 7 reject with tcp reset"""
@@ -54,6 +55,8 @@ def test_a_reset_in_an_assigned_ve_s_name_leaves_by_its_uplink(every):
 
 @pytest.mark.parametrize("layer", ["rules", "nft"])
 def test_a_reset_leaks_by_no_other_nic_without_either_layer(site, layer):
+    if site.marks:
+        pytest.skip("marks are set in the one and count in the other")
     site.both("101", uplink="eth3")
     site.end_announcers()
     site.flush(layer)
@@ -79,6 +82,8 @@ LO = "ip link set lo down; ip link set lo up"
 @pytest.mark.parametrize("layer", ["", "rules", "nft"])
 @pytest.mark.parametrize("more", [LATE, LO], ids=["rules_behind_main", "lo_down_and_up"])
 def test_a_reset_in_an_unassigned_ve_s_name_leaves_by_no_reserved_nic_without_either_layer(site, layer, more):
+    if site.marks and layer:
+        pytest.skip("marks are set in the one and count in the other")
     site.ini("[node]\nreserved = eth0\n")
     site.both("105")
     site.vzhooks("resync", "--force")
@@ -99,7 +104,8 @@ def test_with_lo_down_and_up_and_the_uplink_gone_a_reset_leaves_by_no_other_nic(
     site.end_announcers()
     sh(site.node.hn, LO)
     site.node.link("eth3", False)
-    site.flush("nft")
+    if not site.marks:
+        site.flush("nft")
     sh(site.node.hn, RESET)
     assert resets(site, "101")[0] == set()
     with site.only_by():
@@ -148,10 +154,11 @@ def test_an_icmp_error_about_a_ve_s_packet_is_the_node_s_own_and_none_leaves_in_
         sh(site.node.hn, REJECT.format(*CLIENTS))
         lan, ves = told(site, ctid, False)
         assert {src for src, _ in lan} <= set(OWN) and not ves
-        assert len({":" in src for src, _ in lan}) == 2 or ini, lan
+        assert len({":" in src for src, _ in lan}) == 2 or ini or (site.marks and layer == "nft"), lan
         sh(site.node.hn, "nft delete table inet fw; " + REJECT.format(*pair(ctid)))
         lan, ves = told(site, ctid, True)
-        assert not lan and (ini or layer == "rules" or len({":" in src for src in ves}) == 2)
+        gone = ini or layer == "rules" or (site.marks and layer == "nft")
+        assert not lan and (gone or len({":" in src for src in ves}) == 2)
 
 
 @pytest.mark.parametrize("kind", ["blackhole", "unreachable", "prohibit"])
@@ -194,8 +201,9 @@ def test_a_syn_cookie_in_an_assigned_ve_s_name_leaves_by_its_uplink_or_not_at_al
     site.end_announcers()
     sh(site.node.hn, COOKIES)
     assert resets(site, "101")[0] == {"eth3"}
-    site.flush("rules")
-    assert resets(site, "101")[0] == set()
+    if not site.marks:  # which are set, but lead nowhere then
+        site.flush("rules")
+        assert resets(site, "101")[0] == set()
 
 
 def test_a_syn_cookie_in_an_unassigned_ve_s_name_leaves_by_no_reserved_nic(site):

@@ -9,6 +9,7 @@ from tests.lab.tap import Tap
 from tests.lab.wire import send_udp
 from tests.site import BEYONDS, CLIENTS, NICS, pair
 
+pytestmark = pytest.mark.datapaths
 ROUTED = (("198.51.100.16/28", "198.51.100.17", "198.51.100.19", "192.168.18.11"),
           ("2001:db8:16::/64", "2001:db8:16::17", "2001:db8:16::19", "fd00:18::11"))
 

@@ -179,13 +179,11 @@ def _forward(priority: int, first: tuple[str, ...], side: tuple[str, ...]) -> It
     yield ("inet", "forward", f"type filter hook forward priority {priority}"), (
         *first, "iifname . oifname @bridged iifname . ether daddr != @macs return", "iifname @veside jump side",
         *_KNOWN, _CLOSED)
-    # A reset or SYN cookie that the node sends as if it were a VE.
-    yield ("inet", "made", "type filter hook output priority -10"), _KNOWN
-
-
 def _guarding() -> Iterator[_Chain]:
     paths = tuple(f"{ip} saddr . iifname . oifname @paths{f} accept" for f, ip in _IP)
     yield from _forward(-10, paths, _SIDE)
+    # A reset or SYN cookie that the node sends as if it were a VE.
+    yield ("inet", "made", "type filter hook output priority -10"), _KNOWN
     yield ("inet", "solicited", "type filter hook input priority -10"), (_SOLICITED,)
     yield ("arp", "asked", "type filter hook input priority -10"), (_ASKED,)
     yield ("arp", "asking", "type filter hook output priority -10"), (_ASKING,)
@@ -219,6 +217,8 @@ def _marking(given: Layout) -> Iterator[_Chain]:
     out = f"meta mark and {given.mask:#010x} . oifname @outs {clear} accept"
     others = f"meta mark and {given.mask:#010x} == {given.seen:#010x} {clear}"
     yield from _forward(-155, (out, others), (f"{marked} {clear}", *_SIDE))
+    # What the node sends in a VE's name was routed anew by its mark, but this hook knows the device of before.
+    yield ("inet", "made", "type filter hook output priority -10"), (f"{marked} accept", *_KNOWN)
     yield ("inet", "solicited", "type filter hook input priority -155"), (
         others, f"{marked} iifname @veside {clear}", _SOLICITED)
     yield ("arp", "asked", "type filter hook input priority -10"), (

@@ -49,7 +49,7 @@ def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, tables: Mappi
         yield from _by_device(family, ways, facts)
         if settings.reserved:
             yield Rule(family, at.UNASSIGNED, mark=passes, goto=at.BEHIND)
-            yield Rule(family, at.NEAR_MARK, MAIN, mark=(local, local), suppress=NEAR[family])
+            yield Rule(family, at.NEAR_MARK, MAIN, suppress=NEAR[family])
             yield from around(family, tables[LESS])
 
 
@@ -60,10 +60,9 @@ def _by_device(family: int, ways: Iterable[Way], facts: Facts) -> Iterator[Rule]
     with its mark: so by where VEs' packets leave main decides whatever the mark.
     """
     veside = sides(ways, facts.nics)
-    out = {w.uplink.device for w in ways if w.uplink} | {n.name for n in facts.nics.values() if n.role == INSIDE}
+    out = {n.name for n in facts.lan} | {n.name for n in facts.nics.values() if n.role == INSIDE}
     for device in out - veside:
         yield Rule(family, at.ARRIVING, iif=device, goto=at.PAST)
-    for device in {"lo", *(n.name for n in facts.lan)} - veside - out:
-        yield Rule(family, at.OUTSIDE, iif=device, goto=at.PAST)
+    yield Rule(family, at.OUTSIDE, iif="lo", goto=at.PAST)
     for device in veside:
         yield Rule(family, at.OUTSIDE, iif=device, unreachable=True)

@@ -11,19 +11,20 @@
 In map mode these stand in place of 1000 to 1050:
 1051 marked for an uplink alone, where all VEs are behind venet0: to its table
 1052 marked for an uplink, but as if it came in there: to a VE, since a filter of sources (rp_filter) asks so
-1053 what comes in where VEs' packets leave, by an uplink or from a guest, passes by to 1059
+1053 what comes in where VEs' packets may leave, by a LAN NIC or from a guest, passes by to 1059
 1054 what has no mark goes on at 1058; of VEs without an uplink, or as of what others send to VEs, it passes by to 1059
 1055 marked as for a local VE: by the host route that main has for it and by nothing shorter
 1056 marked for an uplink: to its table, or nowhere
 1057 marked otherwise, nowhere: tables may have been emptied
-1058 without a mark, from the node itself and its other LAN NICs: passes by to 1059; from the VEs' side, nowhere:
-nftables may have been flushed; 1059 the way past
+1058 without a mark, from the node itself: passes by to 1059; from the VEs' side, nowhere: nftables may have been
+flushed
+1059 the way past
 1060, 1061 from the node's own addresses to their LANs
 32764, 32765 just before main, behind the rules of others: the node's own addresses by their gateways; and what VEs
 without an uplink send where devices are reserved, or the node in their name, goes around main to 32810
 32800 all else that main has no route for passes by to 32850
 32810 the way in for VEs without an uplink
-32815 in map mode, marked as for a local VE: as 32830, in place of it
+32815 in map mode, in place of 32830: by host routes of main, with which a filter of sources asks for VEs as well
 32820 to where main leads without the reserved devices
 32830 to a local VE, by the host route that main has for it and by nothing shorter
 32840 nowhere: the last resort of a table may have gone (with lo down IPv6 loses it)

@@ -71,10 +71,15 @@ def is_loose(paths: Paths) -> bool:
         harden.VENET in notes.load_hardening(paths.harden).former)
 
 
-def settle_undo(paths: Paths, found: Hardening, whole: bool) -> None:
+def settle_undo(paths: Paths, done: Outcome, whole: bool) -> None:
     """Note down, where an undo was done whole, that all is back: from now on the values are their owner's."""
-    if whole and found.former and not found.on:
-        notes.save_hardening(paths.harden, replace(found, mode=OFF, former={}))
+    found = settled = done.hardening
+    if found.former and not found.on:
+        settled = replace(settled, mode=OFF, former={})
+    if any(s.key == harden.VALID_MARK and s.value != "1" for s in done.wanted):
+        settled = replace(settled, unmarked="")
+    if whole and settled != found:
+        notes.save_hardening(paths.harden, settled)
 
 
 def forget_hardening(paths: Paths, before: Hardening) -> None:

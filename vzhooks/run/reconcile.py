@@ -182,7 +182,7 @@ class _Run:
         if refused:
             return self._take_back(report, refused)
         self.kernel.disown(handed if self.request.empty else ())
-        keep.settle_undo(self.paths, hard.hardening, whole=not failures and not self.request.empty)
+        keep.settle_undo(self.paths, hard, whole=not failures and not self.request.empty)
         dropped, kept = obstacles.drop(self.kernel, () if failures else self.request.drop)
         failures += kept
         return replace(report, failures=failures, dropped=dropped, remarks=(*report.remarks, *changed),
