@@ -45,8 +45,8 @@ def test_what_is_mounted_here_is_seen_also_through_a_link(tmp_path, rest):
     os.symlink("/proc", tmp_path / "link")
     (tmp_path / "bare").mkdir()
     (tmp_path / "file").write_text("")
-    places = ("/proc", tmp_path / "link", tmp_path / "link/self", tmp_path / "bare", tmp_path / "file/x", tmp_path / "no")
-    assert mounted(*map(str, places), *rest) == {"0", "1"}
+    places = ["/proc", *(str(tmp_path / name) for name in ("link", "link/self", "bare", "file/x", "no"))]
+    assert mounted(*places, *rest) == {"0", "1"}
 
 
 @pytest.mark.parametrize("said", [None, "pos:\t0\n", "pos:\t0\nmnt_id:\n"])
