@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Callable
 
 from vzhooks.model import Element
 from vzhooks.policy import guard
+from vzhooks.policy.layout import SETS, TARGET
 from vzhooks.policy.plan import ADD, DELETE, REPLACE, Op
 
 # include/uapi/linux/netlink.h, netfilter/nfnetlink.h, netfilter/nf_tables.h; netfilter.h: NFPROTO_INET, NFPROTO_ARP
@@ -24,7 +26,8 @@ _BEGIN, _END, _NFTABLES = 16, 17, 10
 _NEWSETELEM, _DELSETELEM = 10 << 8 | 12, 10 << 8 | 14
 _NFPROTO = {"inet": 1, "arp": 3}
 _TABLE, _SET, _ELEMENTS, _LISTED, _NESTED = 1, 2, 3, 1, 0x8000
-_KEY, _DATA, _VALUE = 1, 2, 1
+_KEY, _DATA, _VALUE, _VERDICT, _CODE, _CHAIN = 1, 2, 1, 2, 1, 2
+_GOTO = (-4).to_bytes(4, "big", signed=True)
 _HEADER, _ATTR, _ERRNO = struct.Struct("=IHHII"), struct.Struct("=HH"), struct.Struct("=i")
 _NAMSIZ, _LARGEST = 16, 1 << 17
 MOST = 256
@@ -68,7 +71,7 @@ def batch(ops: Sequence[Op], count: int = 1) -> list[bytes]:
     try:
         messages = [*_changes(_DELSETELEM, 0, again, count), *_changes(_NEWSETELEM, _CREATE, new, count),
                     *_changes(_DELSETELEM, 0, old, count)]
-    except (KeyError, OSError, ValueError):  # a type, an address or a name that is written otherwise
+    except (KeyError, OSError, OverflowError, ValueError):  # a type, an address or a name that is written otherwise
         return []
     begin, end = (_message(kind, _REQUEST, count, 0, _NFTABLES) for kind in (_BEGIN, _END))
     return [begin, *messages, end]
@@ -100,18 +103,27 @@ def _text(kind: int, text: str) -> bytes:
 
 def _element(element: Element, whole: bool) -> bytes:
     """Return an element, or what deletes it; raises KeyError, OSError or ValueError for a value that we do not know."""
-    key, _, data = guard.SETS[element.set].partition(" ")[2].partition(" : ")
+    key, _, data = SETS[element.set].partition(" ")[2].partition(" : ")
     kinds = key.split(" . ")
     parts = [_RAW[kind](value) for kind, value in zip(kinds, element.value)]
     # Each part of a key that has several is padded.
     found = _value(_KEY, b"".join(p + bytes(-len(p) % 4) for p in parts) if parts[1:] else parts[0])
     if data and whole:
-        found += _value(_DATA, _RAW[data](element.value[len(kinds)]))
+        value = element.value[len(kinds)]
+        found += _attr(_DATA | _NESTED, _goto(value)) if data == "verdict" else _value(_DATA, _RAW[data](value))
     return _attr(_LISTED | _NESTED, found)
 
 
 def _value(kind: int, raw: bytes) -> bytes:
     return _attr(kind | _NESTED, _attr(_VALUE, raw))
+
+
+def _goto(chain: str) -> bytes:
+    return _attr(_VERDICT | _NESTED, _attr(_CODE, _GOTO) + _text(_CHAIN, chain))
+
+
+def _mark(text: str) -> bytes:
+    return int(text, 0).to_bytes(4, sys.byteorder)
 
 
 def _name(text: str) -> bytes:
@@ -130,5 +142,6 @@ def _mac(text: str) -> bytes:
 
 _RAW: dict[str, Callable[[str], bytes]] = {
     "ipv4_addr": partial(socket.inet_pton, socket.AF_INET), "ipv6_addr": partial(socket.inet_pton, socket.AF_INET6),
-    "@th,64,128": partial(socket.inet_pton, socket.AF_INET6), "ifname": _name, "iifname": _name, "ether_addr": _mac}
+    TARGET: partial(socket.inet_pton, socket.AF_INET6), "ifname": _name, "iifname": _name, "ether_addr": _mac,
+    "mark": _mark}
 """How the kernel keeps a value, by its type."""
