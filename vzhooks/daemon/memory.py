@@ -27,6 +27,9 @@ from vzhooks.policy.records import RUNNING, Expected, Record, Records
 from vzhooks.run.doors import Doors
 from vzhooks.run.request import Request
 
+WHOLE = 16
+"""How many records there are for each one that may be written behind them: 10,000 take 5 ms, and a hook changes one."""
+
 
 class Memory(Doors):
     """Hold the kernel and our notes; the notes count as long as nobody else wrote them."""
@@ -37,6 +40,7 @@ class Memory(Doors):
         self._texts: dict[str, str] = {}
         self._owners: dict[str, set[str]] = {}
         self._seen: object = None
+        self._added: int | None = None  # how many records were written behind the file; none where it is not ours
         self._anchor = ""
 
     @contextmanager
@@ -46,12 +50,16 @@ class Memory(Doors):
 
     def known(self, paths: Paths) -> Records:
         """Return our notes on VEs, as `Doors.known`."""
+        return dict(self.records(paths))
+
+    def records(self, paths: Paths) -> Records:
+        """Return the same as what it is itself, which `note` changes."""
         seen = _state(paths.ves)
         if seen != self._seen or seen is None:
             self._records, self._texts, self._owners = {}, {}, {}
             self._take(notes.load_ves(paths.ves))
-            self._seen = seen
-        return dict(self._records)
+            self._seen, self._added = seen, None
+        return self._records
 
     def _take(self, changed: Mapping[str, Record | None]) -> None:
         """Remember what became of some records; None for one that is gone."""
@@ -73,8 +81,18 @@ class Memory(Doors):
         if changed:
             self._take(changed)
             self._seen = None  # until it is written
-            notes.save_texts(paths.ves, self._texts)
+            self._write(paths.ves, changed)
             self._seen = _state(paths.ves)
+
+    def _write(self, path: str, changed: Mapping[str, Record | None]) -> None:
+        """Write down what changed: behind the rest, unless that is little or has got long by it."""
+        added, self._added = self._added, None
+        if added is not None and added + len(changed) <= len(self._records) // WHOLE:
+            notes.add_records(path, changed)
+            self._added = added + len(changed)
+        else:
+            notes.save_texts(path, self._texts)
+            self._added = 0
 
     def owner(self, address: str) -> str:
         """Return the one VE that we know to have an address, "" for none or several."""
@@ -119,10 +137,10 @@ class Near(Doors):
 
     def known(self, paths: Paths) -> Records:
         """Return our notes on the VEs to look at."""
-        known = self.memory.known(paths)
+        known = self.memory.records(paths)
         self._ctids = self.memory.around(self.ctid, self.addresses)
         if not self._ctids:
-            return known
+            return dict(known)
         near = {c: known[c] for c in self._ctids if c in known}
         self.addresses |= {a for record in near.values() for a in record.all}
         return near

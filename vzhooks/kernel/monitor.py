@@ -68,20 +68,25 @@ class Generation:
     """Ask nftables for the number of its state, which every change of it makes another (nf_tables_api.c)."""
 
     def __init__(self) -> None:
-        self._line = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
-        self._line.settimeout(1.0)
+        self.line = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
+        self.line.settimeout(1.0)
         self._count = 0
+
+    def number(self) -> int:
+        """Return by what the next request on the line is told."""
+        self._count += 1
+        return self._count
 
     def now(self) -> int:
         """Return it; raises KernelError where the kernel does not tell."""
-        self._count += 1
+        count = self.number()
         # nlmsghdr and nfgenmsg (include/uapi/linux/netlink.h, nfnetlink.h)
-        ask = struct.pack("=IHHIIBBH", 20, NFT_MSG_GETGEN, NLM_F_REQUEST, self._count, 0, socket.AF_UNSPEC, 0, 0)
+        ask = struct.pack("=IHHIIBBH", 20, NFT_MSG_GETGEN, NLM_F_REQUEST, count, 0, socket.AF_UNSPEC, 0, 0)
         try:
-            self._line.sendto(ask, (0, 0))
+            self.line.sendto(ask, (0, 0))
             while True:
-                data = self._line.recv(LARGEST)
-                if struct.unpack_from("=I", data, 8)[0] == self._count:
+                data = self.line.recv(LARGEST)
+                if struct.unpack_from("=I", data, 8)[0] == count:
                     break
         except OSError as error:
             raise KernelError(f"nftables: no answer ({error.strerror or error})") from None
@@ -92,4 +97,4 @@ class Generation:
 
     def close(self) -> None:
         """Ask no more."""
-        self._line.close()
+        self.line.close()

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any, Callable, cast
 
 from vzhooks.addresses import host_prefix
+from vzhooks.kernel import elements
 from vzhooks.kernel.items import Items, Main
 from vzhooks.kernel.monitor import Generation, Monitor
 from vzhooks.kernel.netlink import Kernel, open_socket
@@ -204,7 +205,8 @@ class Remembered(Kernel):
         self.catch_up()
         before = self._generation.now()
         try:
-            super().load(text, ops)
+            if not elements.change(self._generation.line, tuple(ops), self._generation.number()):
+                super().load(text, ops)
         finally:
             after = self._generation.now()
             alone = before == self._guard_state and after == before + 1 and GUARD in self._known

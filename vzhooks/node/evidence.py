@@ -8,12 +8,10 @@ import re
 from collections.abc import Iterable, Mapping
 
 from vzhooks.config import vzconf
-from vzhooks.node.files import content
+from vzhooks.node import mounts
 from vzhooks.node.host import CTID, Paths, listing, read
 from vzhooks.policy.evidence import Evidence
 
-MOUNTS = "/proc/self/mountinfo"
-FEW = 8
 STARTING_VERBS = ("start", "restart", "mount", "restore", "resume")
 
 
@@ -21,7 +19,7 @@ def evidence(roots: Mapping[str, str], listed: Mapping[str, tuple[str, ...]], lo
     """Return what files show of VEs that live; `roots` is the VE_ROOT by VE, `listed` of `veip`."""
     locks = _locks(lock_folders)
     return Evidence(
-        mounted=_mounted(roots),
+        mounted=mounts.points(roots),
         starting=frozenset(c for c, verb in locks.items() if verb in STARTING_VERBS),
         locked=frozenset(locks),
         veip=listed,
@@ -32,27 +30,6 @@ def evidence(roots: Mapping[str, str], listed: Mapping[str, tuple[str, ...]], lo
 def is_openvz9(paths: Paths) -> bool:
     """Tell whether libvzctl keeps its state here."""
     return os.path.isdir(paths.veip9)
-
-
-def _mounted(roots: Mapping[str, str]) -> frozenset[str]:
-    if not roots:
-        return frozenset()
-    text = content(MOUNTS).decode("utf-8", "surrogateescape")
-    points = {line.split(" ", 5)[4] for line in text.splitlines()} if len(roots) > FEW else None
-    # The kernel shows where a link such as /vz -> /mnt/vz really leads, and blanks and such as \040 (proc(5)).
-    shown = {c: re.sub(r"[ \t\n\\]", lambda m: f"\\{ord(m.group()):03o}", os.path.realpath(root))
-             for c, root in roots.items()}
-    return frozenset(c for c, path in shown.items() if (_is_point(path, text) if points is None else path in points))
-
-
-def _is_point(path: str, text: str) -> bool:
-    """Tell whether a path is a mount point: the fifth field of a line of mountinfo, among thousands."""
-    place = text.find(f" {path} ")
-    while place >= 0:
-        if text.count(" ", text.rfind("\n", 0, place) + 1, place) == 3:
-            return True
-        place = text.find(f" {path} ", place + 1)
-    return False
 
 
 def veip(paths: Paths, ctids: Iterable[str] | None = None) -> dict[str, tuple[str, ...]]:

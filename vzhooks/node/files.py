@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 
@@ -36,5 +37,32 @@ def replace(path: str, text: str | bytes, mode: int) -> None:
     except OSError as error:
         with suppress(OSError):
             os.unlink(temporary)
-        how = "run vzhooks as root" if isinstance(error, PermissionError) else "mend that and try again"
-        raise HostError(f"{path}: cannot be written ({error.strerror}); {how}") from None
+        raise _unwritten(path, error) from None
+
+
+def extend(path: str, text: str) -> None:
+    """Put text behind what is in a file; a crash leaves none of it, all, or a part without its end.
+
+    Raises HostError, the file being as it was, where it is not there, or the disk or a right is missing.
+    """
+    data = text.encode()
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            size = os.fstat(handle).st_size
+            try:
+                if os.write(handle, data) < len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(handle)
+            except OSError:
+                os.ftruncate(handle, size)
+                raise
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise _unwritten(path, error) from None
+
+
+def _unwritten(path: str, error: OSError) -> HostError:
+    how = "run vzhooks as root" if isinstance(error, PermissionError) else "mend that and try again"
+    return HostError(f"{path}: cannot be written ({error.strerror}); {how}")

@@ -2,7 +2,8 @@
 """Our own notes: VEs starting and stopping, who owns which address, table numbers once given.
 
 What concerns VEs is in /run, so it goes when the kernel's state goes; what must stay the same after
-a reboot is in /var/lib. Both are replaced as a whole, so a crash leaves the old or the new note.
+a reboot is in /var/lib. Both are replaced as a whole, or get lines behind them that count once they have an end, so a
+crash leaves the old or the new note.
 """
 
 from __future__ import annotations
@@ -33,7 +34,18 @@ def load_ves(path: str) -> dict[str, Record]:
 
     Raises HostError where it is there and cannot be read: that must not look like "no VEs".
     """
-    return checked(path, lambda data: {_ctid(ctid): _record(**r) for ctid, r in data.items()}, "resync")
+    return checked(path, lambda data: {_ctid(ctid): _record(**r) for ctid, r in data.items()}, "resync", _followed)
+
+
+def _followed(text: str) -> dict:
+    """Return what a note says with the lines of `add_records` behind it, of which one that was cut short is none."""
+    data, end = json.JSONDecoder().raw_decode(text)
+    *lines, rest = text[end:].lstrip("\n").split("\n")
+    if not (isinstance(data, dict) and rest.startswith('{"'[:len(rest)])):
+        raise ValueError(rest[:20])
+    for line in lines:
+        data.update(json.loads(line))
+    return {ctid: record for ctid, record in data.items() if record is not None}
 
 
 def _ctid(text: str) -> str:
@@ -92,6 +104,16 @@ def save_texts(path: str, texts: Mapping[str, str]) -> None:
     """Replace the records of VEs by these texts of `text_of`."""
     rows = ",\n".join(text for _, text in sorted(texts.items()))
     files.replace(path, f"{{\n{rows}\n}}\n" if rows else "{}\n", 0o600)
+
+
+def add_records(path: str, changed: Mapping[str, Record | None]) -> None:
+    """Write behind the records of VEs what became of some, None for one that is gone: one line each, all or none.
+
+    For who wrote the file last, and knows that it ends as it should. A node with thousands of VEs has a megabyte of
+    records. Raises HostError, the file being as it was.
+    """
+    lines = (json.dumps({ctid: record and asdict(record)}) + "\n" for ctid, record in changed.items())
+    files.extend(path, "".join(lines))
 
 
 def load_tables(path: str) -> dict[str, int]:
@@ -202,21 +224,21 @@ def save_trial(path: str, trial: Trial) -> None:
                  "hardening": as_data(trial.hardening)})
 
 
-def checked(path: str, check: Callable[[dict], Any], command: str) -> Any:
+def checked(path: str, check: Callable[[dict], Any], command: str, read: Callable[[str], Any] = json.loads) -> Any:
     """Return what a note holds; raises HostError where it is not as we write it."""
     try:
-        return check(_load(path, command))
+        return check(_load(path, command, read))
     except (TypeError, ValueError, AttributeError, OverflowError):
         raise HostError(f"{path}: not as vzhooks writes it; remove it and run `vzhooks {command}`") from None
 
 
-def _load(path: str, command: str) -> dict:
+def _load(path: str, command: str, read: Callable[[str], Any]) -> dict:
     try:
         with open(path, encoding="utf-8") as file:
             found = os.fstat(file.fileno())
             if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
                 raise HostError(f"{path}: others than root can write it; remove it and run `vzhooks {command}`")
-            data = json.load(file)
+            data = read(file.read())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
