@@ -21,10 +21,10 @@ from vzhooks.model import Rule, Skeleton
 from vzhooks.node import evidence, host, notes
 from vzhooks.node.host import Paths
 from vzhooks.policy.guard import ALTERED
-from vzhooks.policy.plan import ADD, Op, address_of
+from vzhooks.policy.plan import ADD, ALL, Op, Scope, address_of
 from vzhooks.policy.priorities import PASS, UNMARKED
 from vzhooks.policy.records import RUNNING, Expected, Record, Records
-from vzhooks.run.doors import Doors
+from vzhooks.run.doors import Doors, TooNear
 from vzhooks.run.request import Request
 
 WHOLE = 16
@@ -128,6 +128,7 @@ class Near(Doors):
     def __init__(self, memory: Memory, ctid: str, addresses: frozenset[str]) -> None:
         self.memory, self.ctid, self.addresses = memory, ctid, addresses
         self._ctids: frozenset[str] = frozenset()
+        self._wide = False
 
     @contextmanager
     def kernel(self) -> Iterator[Kernel]:
@@ -138,7 +139,7 @@ class Near(Doors):
     def known(self, paths: Paths) -> Records:
         """Return our notes on the VEs to look at."""
         known = self.memory.records(paths)
-        self._ctids = self.memory.around(self.ctid, self.addresses)
+        self._ctids = frozenset() if self._wide else self.memory.around(self.ctid, self.addresses)
         if not self._ctids:
             return dict(known)
         near = {c: known[c] for c in self._ctids if c in known}
@@ -156,6 +157,16 @@ class Near(Doors):
     def is_whole(self) -> bool:
         """Leave it to the look at the whole node that others of an uplink go another way."""
         return not self._ctids
+
+    def all(self) -> Scope:
+        """Let a run change what concerns all VEs; raises TooNear where it does not see them all."""
+        if self._ctids:
+            raise TooNear
+        return ALL
+
+    def widen(self) -> None:
+        """Look at all VEs from now on."""
+        self._wide = True
 
     def due(self, ops: tuple[Op, ...]) -> tuple[Op, ...]:
         """Leave alone what the node has beside VEs: others need what these do not."""

@@ -23,7 +23,7 @@ from vzhooks.model import MAIN, PROTOCOL, Element, Item, Nic, Proxy, Route, Rule
 from vzhooks.policy import guard
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.foreign import Other
-from vzhooks.policy.plan import ADD, DELETE, Op
+from vzhooks.policy.plan import DELETE, REPLACE, Op, address_of, key_of
 
 NICS, OURS, PUBLISHED = "nics", "ours", "published"
 FALLS = {LINKS: (NICS, MAIN, OURS, PUBLISHED), ADDRESSES: (NICS, MAIN, OURS), RULES: (RULES,),
@@ -225,7 +225,10 @@ def _falls(told: Told) -> tuple[object, ...]:
 def _follow(found: Items, ops: Iterable[Op]) -> bool:
     """Change what was found as ops did; tell whether that is so simple."""
     for op in ops:
-        if op.verb not in (ADD, DELETE) or not isinstance(op.item, Element):
+        if not isinstance(op.item, Element):
             return False
+        for former in found.near([address_of(op.item)]) if op.verb == REPLACE else ():
+            if key_of(former) == key_of(op.item):
+                found.discard(former)
         found.discard(op.item) if op.verb == DELETE else found.add(op.item)
     return True

@@ -75,7 +75,9 @@ def decide(settings: Settings, facts: Facts, ways: Iterable[Way], found: Iterabl
 
     found: what is in the kernel; whole: all VEs of the node are among the ways, else it stays as it is.
     """
-    marked = {r.table: r.mark[0] for r in found if isinstance(r, Rule) and r.priority == BY_MARK and r.mark and r.table}
+    bits = layout.layout(settings.mark_mask).bits
+    marked = {r.table: r.mark[0] for r in found if isinstance(r, Rule) and r.priority == BY_MARK and r.table
+              and r.mark and r.mark[1] == bits}
     if settings.datapath == RULE or not (settings.datapath == MAP or _many(ways, bool(marked), whole)):
         return RULES, []
     names = {u.name for u in every(settings, facts.nics)} | {w.uplink.name for w in ways if w.uplink}

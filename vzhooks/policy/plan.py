@@ -89,9 +89,9 @@ def diff(wanted: Set[Item], found: Set[Item], scope: Scope = ALL) -> tuple[Op, .
     kept = {i.table for i in found if isinstance(i, Rule) and i not in delete}
     kept -= {i.table for i in wanted if isinstance(i, Route)}
     delete = [i for i in delete if not (isinstance(i, Route) and i.table in kept)]
-    held, replaced = set(filter(None, map(_key, found))), set(filter(None, map(_key, add)))
-    ops = [Op(REPLACE if _key(i) in held else ADD, i) for i in sorted(add, key=_order)]
-    gone = [i for i in delete if _key(i) not in replaced]
+    held, replaced = set(filter(None, map(key_of, found))), set(filter(None, map(key_of, add)))
+    ops = [Op(REPLACE if key_of(i) in held else ADD, i) for i in sorted(add, key=_order)]
+    gone = [i for i in delete if key_of(i) not in replaced]
     ops += [Op(DELETE, i) for i in sorted(gone, key=_order, reverse=True)]
     return tuple(sorted(ops, key=lambda op: _counts_no_marks(op.item)))  # that stays sorted else
 
@@ -101,7 +101,7 @@ def _counts_no_marks(item: Item) -> bool:
     return isinstance(item, Sysctl) and item.key == VALID_MARK and item.value != "1"
 
 
-def _key(item: Item) -> object:
+def key_of(item: Item) -> object:
     """Return what there can be only one of, None for an item that stands beside any other."""
     if isinstance(item, Element):
         return (item.set, item.value[:-1]) if is_map(item) else None

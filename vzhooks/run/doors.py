@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 
 from vzhooks.node import evidence, notes
 from vzhooks.node.host import Paths
-from vzhooks.policy.plan import Op
+from vzhooks.policy.plan import ALL, Op, Scope
 from vzhooks.policy.records import Records
 
 if TYPE_CHECKING:
     from vzhooks.kernel.netlink import Kernel
+
+
+class TooNear(Exception):
+    """Say that what concerns all VEs has to change, so that all have to be looked at."""
 
 
 class Doors:
@@ -42,6 +46,13 @@ class Doors:
     def is_whole(self) -> bool:
         """Tell whether what was read is of all VEs, so that it may be noted down who stands in for whom."""
         return True
+
+    def all(self) -> Scope:
+        """Let a run change what concerns all VEs; raises TooNear where it does not see them all."""
+        return ALL
+
+    def widen(self) -> None:
+        """Look at all VEs from now on."""
 
     def due(self, ops: tuple[Op, ...]) -> tuple[Op, ...]:
         """Return which of the changes between found and wanted are to be made."""

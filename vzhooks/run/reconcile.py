@@ -33,7 +33,7 @@ from vzhooks.policy.records import Record
 from vzhooks.policy.trial import Trial
 from vzhooks.policy.wanting import Wanted
 from vzhooks.run import first, inputs, keep, obstacles, trial
-from vzhooks.run.doors import Doors
+from vzhooks.run.doors import Doors, TooNear
 from vzhooks.run.inputs import Inputs
 from vzhooks.run.request import HOOK, Report, Request
 
@@ -83,11 +83,15 @@ def _give_back(paths: Paths, held: Trial, doors: Doors) -> tuple[Report, str]:
 
 def _run(paths: Paths, request: Request, doors: Doors) -> Report:
     read = inputs.read(paths, request, host.since_boot(), doors)
-    if _untouched(paths, read, request):
-        report = _note_only(paths, read, request, doors)
-    else:
-        with doors.kernel() as kernel:
-            report = _Run(paths, request, read, kernel, doors).report()
+    try:
+        if _untouched(paths, read, request):
+            report = _note_only(paths, read, request, doors)
+        else:
+            with doors.kernel() as kernel:
+                report = _Run(paths, request, read, kernel, doors).report()
+    except TooNear:
+        doors.widen()
+        return _run(paths, request, doors)
     return replace(report, warnings=read.warnings, configs=read.configs, ini=read.settings)
 
 
@@ -158,8 +162,8 @@ class _Run:
         hard, current = self._harden(facts, count)
         wanted = self._wanted(facts, count, numbers, occupied, hard, found)
         hard = harden.with_marks(hard, self._before, bool(wanted.by.mask), current)
-        theirs, kept = obstacles.of_vzctl(self.read, facts), self.kernel.proxies(wanted.items)
-        handed = {p for p in kept if p in theirs and p not in wanted.items}
+        kept = self.kernel.proxies(wanted.items)
+        handed = {p for p in kept & obstacles.of_vzctl(self.read, facts) if p not in wanted.items}
         found |= (kept - handed) | {Sysctl(s.key, current[s.key]) for s in hard.wanted}
         stands = uplinks.who_stands(self.settings, facts.nics, facts.health) if self.doors.is_whole() else None
         standing, changed = health.stood(stands, self.read.standing, self.now)
@@ -263,7 +267,7 @@ class _Run:
         """
         ctids = self.request.named
         if ctids is None or plan.shape(found) != plan.shape(wanted.items) or not plan.shape(found):
-            return plan.ALL
+            return self.doors.all()
         mine = {a for c in ctids for r in (self.known, count.records) if c in r for a in r[c].all}
         configs = (self.configs.get(c) for c in ctids)
         mine |= {a for c in configs if isinstance(c, VeConfig) for a in c.addresses}

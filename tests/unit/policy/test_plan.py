@@ -48,8 +48,8 @@ def after(found, ops):
         if op.verb == DELETE:
             assert isinstance(op.item, Skeleton) or op.item in state
             state.discard(op.item)
-        elif plan._key(op.item):
-            same = {i for i in state if plan._key(i) == plan._key(op.item)}
+        elif plan.key_of(op.item):
+            same = {i for i in state if plan.key_of(i) == plan.key_of(op.item)}
             assert not same or op.verb == REPLACE
             state = state - same | {op.item}
         else:
@@ -83,7 +83,7 @@ def test_random_walks_end_right():
     pool = sorted(frozenset().union(*STATES), key=str)
     for _ in range(300):
         found = frozenset(dice.sample(pool, dice.randrange(len(pool))))
-        found = frozenset({plan._key(i) or i: i for i in found}.values())
+        found = frozenset({plan.key_of(i) or i: i for i in found}.values())
         goal = dice.choice(STATES)
         assert after(found, diff(goal, found)) == goal
 
