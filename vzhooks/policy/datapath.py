@@ -21,7 +21,7 @@ from vzhooks.policy.tables import uplink_key
 from vzhooks.policy.uplinks import Way, every
 
 RULE, MAP, AUTO = "rule", "map", "auto"
-MANY, FEW = 64, 32
+MANY, FEW = 10, 6
 """From so many addresses on `auto` takes the map, and below so few the rules again: by what `python -m bench` shows."""
 
 
