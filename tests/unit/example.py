@@ -47,11 +47,12 @@ def known_by(settings, known, ves):
     return settle(known, known_of(settings, known.nics, known.main, devices, addresses, [v.uplink for v in ves]))
 
 
-def wanted(*ves, ini="", known=None, occupied=None, keep=False, strict=False):
+def wanted(*ves, ini="", known=None, occupied=None, keep=False, strict=False, **more):
     settings, known = parse(ini), known or facts()
     known = known_by(settings, known, ves)
     settings = in_this_node(settings, known.nics)
-    return wanting.wanted(settings, known, ves, numbers(settings, known, ves), occupied or {}, keep, strict)
+    return wanting.wanted(settings, known, ves, numbers(settings, known, ves), occupied or {}, keep, strict,
+                         **more)
 
 
 def rules(found, priority=None):
