@@ -51,7 +51,7 @@ def take(configs: Mapping[str, Reading], evidence: Evidence, records: Records, n
     """
     problems = [c for c in configs.values() if isinstance(c, Problem)]
     problems += [Problem(c.ctid, n) for c in configs.values() if isinstance(c, VeConfig) for n in c.notes]
-    after: dict[str, Record] = dict(records)
+    after = _Records(records, evidence)
     for config in configs.values():
         if isinstance(config, VeConfig):
             _judge(after, config, evidence, now, event)
@@ -71,26 +71,60 @@ def take(configs: Mapping[str, Reading], evidence: Evidence, records: Records, n
     return Census(ves, after, tuple(problems), _expected(after))
 
 
-def _judge(after: dict[str, Record], config: VeConfig, evidence: Evidence, now: float,
-           event: Event | None) -> None:
+class _Records(dict[str, Record]):
+    """Hold records that change, and who else has an address: a look at all others for each VE is too slow for many."""
+
+    def __init__(self, records: Records, evidence: Evidence) -> None:
+        super().__init__(records)
+        self._listed = _by_address(evidence.veip)
+        self._recorded = _by_address({c: r.addresses for c, r in records.items()})
+
+    def put(self, ctid: str, record: Record | None) -> None:
+        """Put a record in the place of a VE's former one; None for none."""
+        for address in self[ctid].addresses if ctid in self else ():
+            self._recorded[address].discard(ctid)
+        if record is None:
+            self.pop(ctid, None)
+            return
+        self[ctid] = record
+        for address in record.addresses:
+            self._recorded.setdefault(address, set()).add(ctid)
+
+    def is_of_another(self, address: str, ctid: str, listed: Collection[str]) -> bool:
+        """Tell whether an address is another VE's: vzctl's list says so, or records and no list of this VE."""
+        others = self._listed.get(address, set()) - {ctid}
+        return bool(others or (address not in listed and self._recorded.get(address, set()) - {ctid}))
+
+
+def _by_address(addresses: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for ctid, mine in addresses.items():
+        for address in mine:
+            found.setdefault(address, set()).add(ctid)
+    return found
+
+
+def _judge(after: _Records, config: VeConfig, evidence: Evidence, now: float, event: Event | None) -> None:
     ctid, before = config.ctid, after.get(config.ctid)
     if event and event.ctid == ctid:
         if event.name == "mount":
-            after[ctid] = Record(STARTING, now, config.uplink, config.addresses, expected=_kept(before),
-                                 devices=config.devices, root=config.root)
+            after.put(ctid, Record(STARTING, now, config.uplink, config.addresses, expected=_kept(before),
+                                   devices=config.devices, root=config.root))
         return
     phase = _phase(config, after, evidence, now)
     if phase is None:
-        after.pop(ctid, None)
+        after.put(ctid, None)
     elif before and phase == STOPPING:
-        after[ctid] = replace(before, addresses=())
+        after.put(ctid, replace(before, addresses=()))
     else:
         seen = evidence.veip.get(ctid, ()) + _still_routed(before, evidence)
         addresses = tuple(dict.fromkeys(config.addresses + seen))
         since = before.since if before and before.phase == phase else now
         devices = config.devices or (before.devices if before else ())
-        after[ctid] = Record(phase, since, config.uplink, addresses, expected=_kept(before), devices=devices,
-                             root=config.root)
+        found = Record(phase, since, config.uplink, addresses, expected=_kept(before), devices=devices,
+                       root=config.root)
+        if found != before:
+            after.put(ctid, found)
 
 
 def _kept(before: Record | None) -> Expected | None:
@@ -112,13 +146,10 @@ def _still_routed(before: Record | None, evidence: Evidence) -> tuple[str, ...]:
     return tuple(a for a in before.all if a in evidence.routed) if before else ()
 
 
-def _phase(config: VeConfig, records: Records, evidence: Evidence, now: float) -> str | None:
-    ctid, before = config.ctid, records.get(config.ctid)
-    listed = set(evidence.veip.get(ctid, ()))
+def _phase(config: VeConfig, records: _Records, evidence: Evidence, now: float) -> str | None:
+    ctid, before, listed = config.ctid, records.get(config.ctid), evidence.veip.get(config.ctid, ())
     claimed = {*config.addresses, *listed, *(before.addresses if before else ())}
-    elsewhere = {a for c, veip in evidence.veip.items() if c != ctid for a in veip}
-    elsewhere |= {a for c, r in records.items() if c != ctid for a in r.addresses} - listed
-    routed = bool((claimed - elsewhere) & evidence.routed)
+    routed = any(a in evidence.routed and not records.is_of_another(a, ctid, listed) for a in claimed)
     if before and before.phase == STOPPING and (now - before.since < STOP_GRACE_S or ctid in evidence.locked):
         return STOPPING
     if before and before.phase == STARTING and not routed:
@@ -170,7 +201,8 @@ def _expect(after: dict[str, Record], judged: Collection[str], asked: Mapping[st
             held = None
         coming = held.addresses if held else ()
         kept = tuple(a for a in record.addresses if a not in coming)
-        after[ctid] = replace(record, addresses=kept, expected=held)
+        if held is not record.expected or kept != record.addresses:
+            after[ctid] = replace(record, addresses=kept, expected=held)
 
 
 def _asked(record: Record, asked: Asked, taken: Collection[str], now: float) -> Expected | None:
