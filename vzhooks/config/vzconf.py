@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+import socket
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from vzhooks.config.keys import DEVICE
@@ -29,8 +30,11 @@ MAX_UPLINK = 1024
 MAX_NOTES = 3
 # A config that vzctl wrote to its end holds at least one of these; one caught in mid-save may not.
 WHOLE = ("VE_ROOT", "VE_PRIVATE", "OSTEMPLATE", "PHYSPAGES", "VEID", "UUID", "ONBOOT", "HOSTNAME")
+_NOT_OF_VES = frozenset((127, *range(224, 240)))
+"""First numbers of IPv4 addresses that are loopback or multicast."""
 READ = ("VE_ROOT", "VE_PRIVATE", "IP_ADDRESS", "NETIF", "NAME")
-_LINE = re.compile(rf"^[ \t]*({'|'.join(dict.fromkeys(WHOLE + READ))})=(.*?)\r?$", re.MULTILINE)
+_NAMES = frozenset(WHOLE + READ)
+_VEID = re.compile(r"\$(VEID|\{VEID\})")
 # A byte order mark, `export`, another case, blanks round `=`, and an end that is a bare carriage return.
 UPLINK_LINE = re.compile(rb"(?<![^\r\n])((?:\xef\xbb\xbf)?[ \t]*(?:export[ \t]+)?UPLINK[ \t]*=)([^\r\n]*)(\r?\n|\r|\Z)",
                          re.IGNORECASE)
@@ -63,14 +67,14 @@ def parse(data: bytes, ctid: str, where: str) -> VeConfig:
     Raises InputError where they cannot be a config: empty, cut short, too big or binary.
     """
     lines = _lines(data, where)
-    if not any(name in WHOLE for name, _ in lines):
+    last = dict(lines)
+    if last.keys().isdisjoint(WHOLE):
         raise InputError(f"{where}: empty or caught in mid-save; try again when vzctl has written it")
     nics = [nic for n, v in lines if n == "NETIF" for nic in _nics(v)]
     values = [v for n, v in lines if n == "IP_ADDRESS"]
     addresses, notes = _addresses(values, "IP_ADDRESS", where)
     routed, odd = _addresses([a for nic in nics if nic.routed for a in nic.addresses], "NETIF", where)
     uplink, more = _uplink(data, where)
-    last = dict(lines)
     root, private = (of_ve(last.get(key, ""), ctid) for key in ("VE_ROOT", "VE_PRIVATE"))
     return VeConfig(ctid, tuple(dict.fromkeys(addresses + routed)), uplink, root, last.get("NAME", ""),
                     notes + odd + more, tuple(nic.name for nic in nics if not nic.routed), private,
@@ -79,7 +83,7 @@ def parse(data: bytes, ctid: str, where: str) -> VeConfig:
 
 def of_ve(value: str, ctid: str) -> str:
     """Return a value with $VEID replaced, as vzctl does in VE_ROOT and VE_PRIVATE."""
-    return re.sub(r"\$(VEID|\{VEID\})", lambda _: ctid, value)
+    return _VEID.sub(lambda _: ctid, value) if "$" in value else value
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,9 @@ def _lines(data: bytes, where: str) -> list[tuple[str, str]]:
     if b"\0" in data:
         raise InputError(f"{where}: holds binary data, so no VE config; look at the file")
     text = data.decode("utf-8", "surrogateescape")
-    return [(m.group(1), value_of(m.group(2)) if m.group(1) in READ else "") for m in _LINE.finditer(text)]
+    parts = (line.partition("=") for line in text.split("\n"))
+    named = ((name.lstrip(" \t"), value) for name, equals, value in parts if equals)
+    return [(name, value_of(value) if name in READ else "") for name, value in named if name in _NAMES]
 
 
 def value_of(raw: str) -> str:
@@ -145,6 +151,12 @@ def addresses_in(tokens: Iterable[str]) -> tuple[str, ...]:
 
 
 def _address(token: str) -> str:
+    """Return an address as we write it; raises ValueError for one that no VE can have."""
+    try:  # what nearly all are: inet_pton(3) takes no other way to write it
+        if socket.inet_pton(socket.AF_INET, token)[0] not in _NOT_OF_VES:
+            return token
+    except OSError:
+        pass
     ip = ipaddress.ip_interface(token).ip
     mapped = getattr(ip, "ipv4_mapped", None)
     # One of IPv4 that is link-local is routed to the VE as any other.
@@ -155,7 +167,7 @@ def _address(token: str) -> str:
 
 def _uplink(data: bytes, where: str) -> tuple[str, tuple[str, ...]]:
     """Return the uplink that the last UPLINK line names, and what to tell of them all."""
-    lines = list(UPLINK_LINE.finditer(data))
+    lines = list(_uplink_lines(data))
     values = [value_of(m.group(2).decode("utf-8", "surrogateescape")) for m in lines]
     odd = [pair for pair in zip(lines, values) if pair[0].group(1).strip(b" \t") != b"UPLINK="]
     notes = tuple(_odd(data, line, value, where, lines[-1]) for line, value in odd[-MAX_NOTES:])
@@ -167,6 +179,17 @@ def _uplink(data: bytes, where: str) -> tuple[str, tuple[str, ...]]:
     # What is no name stays as it is, cut short: it resolves to no uplink, so the VE is cut off, not let out by main.
     value = plain(listed(values[-1]))
     return value if len(value) <= MAX_UPLINK else f"{value[:64]}~", notes
+
+
+def _uplink_lines(data: bytes) -> Iterator[re.Match[bytes]]:
+    """Return what UPLINK_LINE finds, by a look at those lines alone that have the word in them."""
+    small, end = data.lower(), 0
+    while (place := small.find(b"uplink", end)) >= 0:
+        start = max(small.rfind(b"\n", 0, place), small.rfind(b"\r", 0, place)) + 1
+        found = UPLINK_LINE.match(data, max(start, end))
+        if found:
+            yield found
+        end = found.end() if found else place + 1
 
 
 def _odd(data: bytes, line: re.Match[bytes], value: str, where: str, last: re.Match[bytes]) -> str:

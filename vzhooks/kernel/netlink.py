@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The only file that talks netlink. Reads facts and what is ours; applies one op at a time.
+"""Talk rtnetlink: read facts and what is ours, apply one op at a time. `dump` reads what there is much of.
 
 Importing pyroute2 costs about 150 ms: import this module only where the kernel is really asked.
 """
@@ -9,12 +9,15 @@ from __future__ import annotations
 import errno
 import importlib
 import os
-from collections.abc import Iterable
+import socket
+import struct
+from collections.abc import Iterable, Iterator
 from typing import Any, Callable
 
 from vzhooks.config.settings import DEVICE
 from vzhooks.errors import HostError, KernelError
-from vzhooks.kernel import lean, nft
+from vzhooks.kernel import lean, nft, plain
+from vzhooks.kernel.dump import dump
 from vzhooks.kernel.messages import (
     FAMILIES,
     name_of,
@@ -25,7 +28,6 @@ from vzhooks.kernel.messages import (
     routes_of,
     rule_of,
     rule_request,
-    table_of,
 )
 from vzhooks.model import MAIN, PROTOCOL, Item, Nic, Proxy, Route, Rule
 from vzhooks.policy.facts import Facts
@@ -36,9 +38,11 @@ from vzhooks.policy.wanting import is_ours
 IPRoute: Any = lean.iproute()
 NetlinkError = importlib.import_module("pyroute2.netlink.exceptions").NetlinkError
 IPRSocket: Any = importlib.import_module("pyroute2.netlink.rtnl.iprsocket").IPRSocket  # for arrival
+_RTMSG: Any = importlib.import_module("pyroute2.netlink.rtnl.rtmsg").rtmsg
+_FIBMSG: Any = importlib.import_module("pyroute2.netlink.rtnl.fibmsg").fibmsg
 
 NLM_F_DUMP_INTR = 0x10  # include/uapi/linux/netlink.h
-RTM_F_CLONED = 0x200  # include/uapi/linux/rtnetlink.h: IPv6 routes that the kernel only remembers
+RTM_GETROUTE, RTM_GETNEIGH, RTM_GETRULE = 26, 30, 34  # include/uapi/linux/rtnetlink.h
 NTF_PROXY = 8  # include/uapi/linux/neighbour.h
 # A rule dump resumes by index, so beyond one 32 KB buffer (about 450 rules) it can miss rules while
 # others are deleted, and the kernel does not flag it: such a dump counts only when it repeats.
@@ -75,8 +79,7 @@ class Kernel:
         return Facts(named, main, families=tuple(self._families))
 
     def _main(self) -> tuple[Route, ...]:
-        return tuple(r for f, af in self._families.items() for m in self._dump_routes(af, table=MAIN)
-                     for r in routes_of(m, f, self.names) if not r.dst.startswith("fe80:"))
+        return tuple(r for f in self._families for r in self._routes(f, MAIN) if not r.dst.startswith("fe80:"))
 
     def know(self, nics: Iterable[Nic]) -> None:
         """Take devices for known that were read before, so that answers can name them."""
@@ -93,20 +96,21 @@ class Kernel:
         """Return our rules, and those of all others in the order the kernel takes them."""
         ours, others = set(), []
         for family, af in self._families.items():
-            for m in self._dump_rules(af):
-                if is_ours(m.get("FRA_PRIORITY") or 0, protocol_of(m)):
-                    ours.add(rule_of(m, family))
+            for message in self._dump_rules(af):
+                priority, protocol = plain.rule_marks(message)
+                if is_ours(priority, protocol_of({"FRA_PROTOCOL": protocol})):
+                    ours.add(plain.rule(message) or rule_of(_decoded(_FIBMSG, message), family))
                 else:
-                    others.append(other_of(m, family))
+                    others.append(other_of(_decoded(_FIBMSG, message), family))
         return frozenset(ours), tuple(others)
 
-    def _dump_rules(self, af: int) -> list:
+    def _dump_rules(self, af: int) -> list[bytes]:
         seen = None
         for _ in range(TRIES):
-            messages = _whole(lambda: list(self._ip.get_rules(family=af)), "rules")
+            messages = dump(socket.NETLINK_ROUTE, RTM_GETRULE, struct.pack("=B11x", af), "rules")
             if len(messages) <= ONE_BUFFER:
                 return messages
-            now = [(m["action"], sorted(map(repr, m["attrs"]))) for m in messages]
+            now = [m[plain.HEADER:] for m in messages]
             if now == seen:
                 return messages
             seen = now
@@ -114,8 +118,7 @@ class Kernel:
 
     def routes(self) -> frozenset[Route]:
         """Return our routes, in whatever table they are."""
-        return frozenset(r for f, af in self._families.items() for m in self._dump_routes(af, proto=PROTOCOL)
-                         if m["proto"] == PROTOCOL and table_of(m) != MAIN for r in routes_of(m, f, self.names))
+        return frozenset(r for f in self._families for r in self._routes(f, protocol=PROTOCOL) if r.table != MAIN)
 
     def guard(self) -> frozenset[Item]:
         """Return what is in our tables of nftables; raises as `nft.found`."""
@@ -127,8 +130,7 @@ class Kernel:
 
     def tables(self, numbers: Iterable[int]) -> dict[int, tuple[Route, ...]]:
         """Return what stands in tables, whoever made it."""
-        return {n: tuple(r for f, af in self._families.items() for m in self._dump_routes(af, table=n)
-                         for r in routes_of(m, f, self.names)) for n in numbers}
+        return {n: self.table(n) for n in numbers}
 
     def proxies(self, wanted: Iterable[Item]) -> frozenset[Proxy]:
         """Return the published addresses that carry our mark, and those wanted whoever published them.
@@ -139,24 +141,24 @@ class Kernel:
 
     def _published(self) -> dict[Proxy, int]:
         """Return every published address, and who marked it."""
-        return {Proxy(family, m.get("NDA_DST"), self.names.get(m["ifindex"], "")): m.get("NDA_PROTOCOL") or 0
-                for family, af in self._families.items()
-                for m in self._ip.neigh("dump", dump_filter=lambda m: True, family=af, flags=NTF_PROXY)
-                if m["family"] == af}
+        ask = (struct.pack("=BxxxiHBB", af, 0, 0, NTF_PROXY, 0) for af in self._families.values())
+        found = (plain.proxy(m, self.names) for body in ask
+                 for m in dump(socket.NETLINK_ROUTE, RTM_GETNEIGH, body, "published addresses"))
+        return dict(filter(None, found))
 
     def stranger(self, table: int) -> str:
         """Return what others have in a table, "" for nothing."""
-        for af in self._families.values():
-            for m in self._dump_routes(af, table=table):
-                if m["proto"] != PROTOCOL:
+        for family in self._families:
+            for message in self._dump_routes(family, table):
+                if plain.head(message).protocol != PROTOCOL and plain.table_of(message) == table:
+                    m = _decoded(_RTMSG, message)
                     dst = f"{m.get('RTA_DST')}/{m['dst_len']}" if m["dst_len"] else "default"
                     return f"table {table} holds another's route to {dst}; choose a free table"
         return ""
 
     def table(self, number: int) -> tuple[Route, ...]:
         """Return all routes of a table, whoever made them."""
-        return tuple(r for f, af in self._families.items() for m in self._dump_routes(af, table=number)
-                     for r in routes_of(m, f, self.names))
+        return tuple(r for f in self._families for r in self._routes(f, number))
 
     def drop(self, rule: Other) -> None:
         """Delete this very rule of somebody else; one that is gone counts as done. Raises KernelError."""
@@ -173,13 +175,19 @@ class Kernel:
         except (NetlinkError, OSError) as error:
             raise Refused(errno_of(error)) from None
 
-    def _dump_routes(self, af: int, **match: int) -> list:
-        # Only dump_filter= makes pyroute2 send the fields to the kernel, which filters where strict
-        # checking is on; an older kernel sends all, hence the second look at the table.
-        table = match.get("table")
-        ask = {"dump_filter": lambda m: True, "family": af, **match}
-        messages = _whole(lambda: list(self._ip.route("dump", **ask)), "routes")
-        return [m for m in messages if table in (None, table_of(m)) and not m["flags"] & RTM_F_CLONED]
+    def _routes(self, family: int, table: int = 0, protocol: int = 0) -> Iterator[Route]:
+        """Return the routes of a table or a protocol; an older kernel sends all, hence the second look."""
+        for message in self._dump_routes(family, table, protocol):
+            route = plain.route(message, self.names)
+            if protocol in (0, plain.head(message).protocol):
+                found = [route] if route else routes_of(_decoded(_RTMSG, message), family, self.names)
+                yield from (r for r in found if table in (0, r.table))
+
+    def _dump_routes(self, family: int, table: int = 0, protocol: int = 0) -> Iterator[bytes]:
+        ask = struct.pack("=B4xB6x", self._families[family], protocol)
+        ask += struct.pack("=HHI", 8, plain.RTA_TABLE, table) if table else b""
+        found = dump(socket.NETLINK_ROUTE, RTM_GETROUTE, ask, "routes")
+        return (m for m in found if not plain.head(m).flags & plain.RTM_F_CLONED)
 
     def apply(self, op: Op, mark: int = PROTOCOL) -> None:
         """Carry out one op on a rule, route or proxy neighbour.
@@ -247,6 +255,13 @@ def _whole(dump: Callable[[], list], what: str) -> list:
         if not any(m["header"]["flags"] & NLM_F_DUMP_INTR for m in messages):
             return messages
     raise KernelError(f"{what}: change faster than they can be read; nothing was changed, try again")
+
+
+def _decoded(kind: Any, message: bytes) -> Any:
+    """Return a message as pyroute2 has it."""
+    found = kind(message)
+    found.decode()
+    return found
 
 
 def errno_of(error: Exception) -> int:

@@ -6,10 +6,12 @@ Only what is needed to know is read, by hand: thousands of events may come at on
 
 from __future__ import annotations
 
-import ipaddress
 import struct
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
+
+from vzhooks.kernel.messages import RTN_UNICAST
+from vzhooks.kernel.plain import PLAIN, RTA_DST, RTA_OIF, RTA_PRIORITY, RTA_TABLE, RTM_F_CLONED, address, attributes
 
 LINKS, ADDRESSES, ROUTES, RULES, GUARD, TABLE, LOST = "links", "addresses", "routes", "rules", "nft", "table", "lost"
 # include/uapi/linux/rtnetlink.h: RTM_NEWLINK and so on
@@ -17,16 +19,12 @@ _KINDS = {16: LINKS, 17: LINKS, 20: ADDRESSES, 21: ADDRESSES, 24: ROUTES, 25: RO
 _GONE = {17, 21, 25, 33}
 _NFTABLES, _NEWGEN = 10, 10 << 8 | 15  # NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWGEN (include/uapi/linux/netfilter/nf_tables.h)
 _IFINFO, _LINKED = struct.Struct("=BxHiII"), 1 | 1 << 16  # IFF_UP, IFF_LOWER_UP (include/uapi/linux/if.h)
-_HEADER, _RTMSG, _ATTR = struct.Struct("=IHHII"), struct.Struct("=BBBBBBBBI"), struct.Struct("=HH")
-_RTA_TABLE, _FRA_PROTOCOL, _GEN_ID, _GEN_PID, _GEN_NAME = 15, 21, 1, 2, 3
-_RTA_DST, _RTA_OIF, _RTA_PRIORITY = 1, 4, 6
+_HEADER, _RTMSG = struct.Struct("=IHHII"), struct.Struct("=BBBBBBBBI")
+_FRA_PROTOCOL, _GEN_ID, _GEN_PID, _GEN_NAME = 21, 1, 2, 3
 _TABLE = 1
 """The attribute that names the table, in every message on what is in one (NFTA_TABLE_NAME, NFTA_SET_TABLE …)."""
-_PLAIN = {_RTA_DST, _RTA_OIF, _RTA_PRIORITY, _RTA_TABLE, 7, 12, 20}
-"""Attributes of a route without gateway, hops or metrics: also RTA_PREFSRC, RTA_CACHEINFO and RTA_PREF."""
-_UNICAST, _CLONED, _FAMILIES = 1, 0x200, {2: 4, 10: 6}
+_FAMILIES = {2: 4, 10: 6}
 _REPLACED = 0x100  # NLM_F_REPLACE
-_TYPE = 0x3FFF  # NLA_F_NESTED and NLA_F_NET_BYTEORDER apart
 
 
 class Told(NamedTuple):
@@ -64,7 +62,7 @@ def changes(data: bytes) -> Iterator[Told]:
         elif kind == _NEWGEN:
             yield _of_generation(data, body + 4, place + length)
         elif kind >> 8 == _NFTABLES:
-            name = dict(_attributes(data, body + 4, place + length)).get(_TABLE, b"?")
+            name = dict(attributes(data, body + 4, place + length)).get(_TABLE, b"?")
             yield Told(TABLE, named=name.rstrip(b"\0").decode("utf-8", "replace"))
         place += length + 3 & ~3
 
@@ -76,11 +74,11 @@ def _of_rtnetlink(kind: int, sender: int, data: bytes, body: int, end: int) -> T
     if what == ADDRESSES:
         return Told(what, kind in _GONE, sender)
     _, _, _, _, table, protocol, _, _, _ = _RTMSG.unpack_from(data, body)
-    attrs = dict(_attributes(data, body + _RTMSG.size, end))
+    attrs = dict(attributes(data, body + _RTMSG.size, end))
     if what == RULES:
         return Told(what, kind in _GONE, sender, (attrs.get(_FRA_PROTOCOL) or b"\0")[0])
-    if _RTA_TABLE in attrs:
-        table = struct.unpack_from("=I", attrs[_RTA_TABLE])[0]
+    if RTA_TABLE in attrs:
+        table = struct.unpack_from("=I", attrs[RTA_TABLE])[0]
     return Told(what, kind in _GONE, sender, protocol, table, host=_host(data, body, attrs))
 
 
@@ -94,24 +92,16 @@ def _dark(gone: bool, data: bytes, body: int) -> int:
 def _host(data: bytes, body: int, attrs: Mapping[int, bytes]) -> tuple[int, str, int, int] | None:
     """Return what a route to a single host says, None for any other or one that says more."""
     family, length, _, _, _, _, _, kind, flags = _RTMSG.unpack_from(data, body)
-    plain = kind == _UNICAST and not flags & _CLONED and _RTA_DST in attrs and _RTA_OIF in attrs
-    if not plain or length != 8 * len(attrs[_RTA_DST]) or set(attrs) - _PLAIN:
+    plain = kind == RTN_UNICAST and not flags & RTM_F_CLONED and RTA_DST in attrs and RTA_OIF in attrs
+    if not plain or length != 8 * len(attrs[RTA_DST]) or set(attrs) - PLAIN:
         return None
-    index, metric = (struct.unpack("=I", attrs.get(name, bytes(4)))[0] for name in (_RTA_OIF, _RTA_PRIORITY))
-    return _FAMILIES.get(family, 0), str(ipaddress.ip_address(attrs[_RTA_DST])), index, metric
+    index, metric = (struct.unpack("=I", attrs.get(name, bytes(4)))[0] for name in (RTA_OIF, RTA_PRIORITY))
+    return _FAMILIES.get(family, 0), address(attrs[RTA_DST]), index, metric
 
 
 def _of_generation(data: bytes, body: int, end: int) -> Told:
-    attrs = dict(_attributes(data, body, end))
+    attrs = dict(attributes(data, body, end))
     name = attrs.get(_GEN_NAME, b"").rstrip(b"\0").decode("utf-8", "replace")
     return Told(GUARD, False, int.from_bytes(attrs.get(_GEN_PID, b""), "big"),
                 generation=int.from_bytes(attrs.get(_GEN_ID, b""), "big"), process=name)
 
-
-def _attributes(data: bytes, place: int, end: int) -> Iterator[tuple[int, bytes]]:
-    while place + _ATTR.size <= end:
-        length, kind = _ATTR.unpack_from(data, place)
-        if length < _ATTR.size:
-            return
-        yield kind & _TYPE, data[place + _ATTR.size:place + length]
-        place += length + 3 & ~3

@@ -18,6 +18,7 @@ from vzhooks.policy.evidence import Reading
 
 CTID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 READ_WAIT_S, READ_PAUSE_S = 0.45, 0.05
+_PART = 1 << 14
 HOOKS = ("vps.mount", "vps.umount", "vps.postumount")
 HOOK_HEAD = b"#!/bin/sh\n# vzhooks hook script for "
 """Begins every version's scripts; one that only mentions us further down is an administrator's."""
@@ -204,8 +205,13 @@ def _bytes(path: str, ctid: str, paths: Paths) -> bytes:
 
 def read(path: str) -> bytes:
     """Return what is in a file, up to what any config may hold."""
-    with open(path, "rb") as file:
-        return file.read(vzconf.MAX_BYTES + 1)
+    handle, found = os.open(path, os.O_RDONLY | os.O_CLOEXEC), b""
+    try:
+        while len(found) <= vzconf.MAX_BYTES and (more := os.read(handle, _PART)):
+            found += more
+        return found[:vzconf.MAX_BYTES + 1]
+    finally:
+        os.close(handle)
 
 
 def read_configs(paths: Paths) -> dict[str, Reading]:
