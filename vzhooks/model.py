@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Union
+from typing import NamedTuple, Union
 
 from vzhooks.addresses import host_prefix, network_of
 
@@ -218,9 +218,11 @@ class Route:
         return f" {name}{' lock' * locked} {value}"
 
 
-@dataclass(frozen=True)
-class Element:
-    """Hold one element of a set of our nftables table, e.g. exits4: (address, device)."""
+class Element(NamedTuple):
+    """Hold one element of a set of our nftables table, e.g. exits4: (address, device).
+
+    A tuple, as it is told from others ten times as fast: there are many for each address of a VE.
+    """
 
     set: str
     value: tuple[str, ...]
@@ -239,9 +241,8 @@ class Skeleton:
     shared: bool = False
 
 
-@dataclass(frozen=True)
-class Proxy:
-    """Hold one published address: who-has and solicitations for it are answered on `dev`."""
+class Proxy(NamedTuple):
+    """Hold one published address: who-has and solicitations for it are answered on `dev`. A tuple, as an Element."""
 
     family: int
     address: str

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from vzhooks.addresses import PLAIN4
 from vzhooks.config.keys import DEVICE
 from vzhooks.config.names import listed
 from vzhooks.errors import InputError
@@ -30,8 +30,8 @@ MAX_UPLINK = 1024
 MAX_NOTES = 3
 # A config that vzctl wrote to its end holds at least one of these; one caught in mid-save may not.
 WHOLE = ("VE_ROOT", "VE_PRIVATE", "OSTEMPLATE", "PHYSPAGES", "VEID", "UUID", "ONBOOT", "HOSTNAME")
-_NOT_OF_VES = frozenset((127, *range(224, 240)))
-"""First numbers of IPv4 addresses that are loopback or multicast."""
+_NOT_OF_VES = tuple(f"{n}." for n in (127, *range(224, 240)))
+"""What loopback and multicast addresses begin with."""
 READ = ("VE_ROOT", "VE_PRIVATE", "IP_ADDRESS", "NETIF", "NAME")
 _NAMES = frozenset(WHOLE + READ)
 _VEID = re.compile(r"\$(VEID|\{VEID\})")
@@ -152,11 +152,8 @@ def addresses_in(tokens: Iterable[str]) -> tuple[str, ...]:
 
 def _address(token: str) -> str:
     """Return an address as we write it; raises ValueError for one that no VE can have."""
-    try:  # what nearly all are: inet_pton(3) takes no other way to write it
-        if socket.inet_pton(socket.AF_INET, token)[0] not in _NOT_OF_VES:
-            return token
-    except OSError:
-        pass
+    if PLAIN4.fullmatch(token) and not token.startswith(_NOT_OF_VES):  # what nearly all are
+        return token
     ip = ipaddress.ip_interface(token).ip
     mapped = getattr(ip, "ipv4_mapped", None)
     # One of IPv4 that is link-local is routed to the VE as any other.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Read plain messages of rtnetlink(7) by hand: routes, rules and published addresses as a node has thousands of. Pure.
+"""Read plain messages of rtnetlink(7) by hand: routes, rules and published addresses as a node has thousands of.
 
 What says more than these do is not plain; then None is returned, and it is for pyroute2 to read.
 """

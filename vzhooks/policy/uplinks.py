@@ -18,7 +18,7 @@ from vzhooks.model import Gateway, Nic, Problem, Uplink, Ve
 from vzhooks.policy import health
 from vzhooks.policy.health import FRESH, Health
 from vzhooks.policy.roles import Nics, is_lan, named, why_no_uplink
-from vzhooks.policy.sources import claims, first, longest, vanished
+from vzhooks.policy.sources import Claims, claims, first, longest, vanished
 
 BLOCK = "unassigned = block"
 Known = Mapping[str, Health]
@@ -101,50 +101,77 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(names) or "none yet"
 
 
-def ways_of(ve: Ve, settings: Settings, nics: Nics, known: Known = NOTHING) -> tuple[Way, ...]:
-    """Return the ways that a VE's addresses should go, with the reason where one is not as asked for.
+class Chooser:
+    """Choose ways of VEs: what an UPLINK means here, and who stands in for whom, is told once for all of them.
 
-    One for each uplink that an address goes by, in the order in which they are named; one for a VE without address.
     known: the health of uplinks, by name; of any other only the link is known.
     """
-    if not ve.uplink and settings.unassigned == "main":
-        return (Way(ve, "unassigned"),)
-    if not ve.uplink and settings.unassigned == "block":
-        return (Way(ve, "blocked", why=BLOCK),)
-    if not ve.uplink and settings.unassigned == BY_ADDRESS:
-        return tuple(_by_address(ve, settings, nics, known))
-    name = ve.uplink or settings.unassigned
-    try:
-        named = resolve_all(name, settings, nics)
-    except InputError as error:
-        return (Way(ve, "blocked", why=str(error), name=name),)
-    if len(named) == 1 or not ve.addresses:
-        return (_way(ve, named[0], settings, nics, known, len(named) == 1),)
-    claimed = claims(named, settings, nics)
-    parts = _parted(ve, [first(a, claimed) or named[0] for a in ve.addresses])
-    return tuple(_way(replace(ve, addresses=parts[u]), u, settings, nics, known, False) for u in named if u in parts)
+
+    def __init__(self, settings: Settings, nics: Nics, known: Known = NOTHING) -> None:
+        self.settings, self.nics, self.known = settings, nics, known
+        self._named: dict[str, tuple[Uplink, ...] | InputError] = {}
+        self._claims: dict[str, Claims] = {}
+        self._stands: dict[str, tuple[Uplink, bool, str]] = {}
+
+    def ways_of(self, ve: Ve) -> tuple[Way, ...]:
+        """Return the ways that a VE's addresses should go, with the reason where one is not as asked for.
+
+        One for each uplink that an address goes by, in the order in which they are named; one for a VE without address.
+        """
+        if not ve.uplink and self.settings.unassigned == "main":
+            return (Way(ve, "unassigned"),)
+        if not ve.uplink and self.settings.unassigned == "block":
+            return (Way(ve, "blocked", why=BLOCK),)
+        if not ve.uplink and self.settings.unassigned == BY_ADDRESS:
+            return tuple(self._by_address(ve))
+        name = ve.uplink or self.settings.unassigned
+        named = self._resolved(name)
+        if isinstance(named, InputError):
+            return (Way(ve, "blocked", why=str(named), name=name),)
+        if len(named) == 1 or not ve.addresses:
+            return (self._way(ve, named[0], len(named) == 1),)
+        claimed = self._claimed(name, named)
+        parts = _parted(ve, [first(a, claimed) or named[0] for a in ve.addresses])
+        return tuple(self._way(replace(ve, addresses=parts[u]), u, False) for u in named if u in parts)
+
+    def _resolved(self, name: str) -> tuple[Uplink, ...] | InputError:
+        if name not in self._named:
+            try:
+                self._named[name] = resolve_all(name, self.settings, self.nics)
+            except InputError as error:
+                self._named[name] = error
+        return self._named[name]
+
+    def _claimed(self, name: str, uplinks: tuple[Uplink, ...]) -> Claims:
+        if name not in self._claims:
+            self._claims[name] = claims(uplinks, self.settings, self.nics)
+        return self._claims[name]
+
+    def _by_address(self, ve: Ve) -> Iterator[Way]:
+        claimed = self._claimed(BY_ADDRESS, every(self.settings, self.nics) if BY_ADDRESS not in self._claims else ())
+        parts = _parted(ve, [longest(a, claimed) for a in ve.addresses])
+        for uplink in (u for u in claimed if u in parts):
+            yield self._way(replace(ve, addresses=parts[uplink]), uplink, False)
+        if None in parts or not parts:
+            yield Way(replace(ve, addresses=parts.get(None, ())), "unassigned")
+
+    def _way(self, ve: Ve, uplink: Uplink, any_source: bool) -> Way:
+        """Return the way by an uplink, or by whoever stands in for it."""
+        if uplink.name not in self._stands:
+            self._stands[uplink.name] = standing_in(uplink, self.settings, self.nics, self.known)
+        stands, works, why = self._stands[uplink.name]
+        state = "blocked" if not works else "ok" if stands == uplink else "backup"
+        return Way(ve, state, stands, why, uplink.name, any_source)
 
 
-def _by_address(ve: Ve, settings: Settings, nics: Nics, known: Known) -> Iterator[Way]:
-    there = every(settings, nics)
-    claimed = claims(there, settings, nics)
-    parts = _parted(ve, [longest(a, claimed) for a in ve.addresses])
-    for uplink in (u for u in there if u in parts):
-        yield _way(replace(ve, addresses=parts[uplink]), uplink, settings, nics, known, False)
-    if None in parts or not parts:
-        yield Way(replace(ve, addresses=parts.get(None, ())), "unassigned")
+def ways_of(ve: Ve, settings: Settings, nics: Nics, known: Known = NOTHING) -> tuple[Way, ...]:
+    """Return the ways of one VE, as `Chooser.ways_of`."""
+    return Chooser(settings, nics, known).ways_of(ve)
 
 
 def _parted(ve: Ve, chosen: Sequence[Uplink | None]) -> dict[Uplink | None, tuple[str, ...]]:
     """Return a VE's addresses by what was chosen for each."""
     return {u: tuple(a for a, c in zip(ve.addresses, chosen) if c == u) for u in dict.fromkeys(chosen)}
-
-
-def _way(ve: Ve, uplink: Uplink, settings: Settings, nics: Nics, known: Known, any_source: bool) -> Way:
-    """Return the way by an uplink, or by whoever stands in for it."""
-    stands, works, why = standing_in(uplink, settings, nics, known)
-    state = "blocked" if not works else "ok" if stands == uplink else "backup"
-    return Way(ve, state, stands, why, uplink.name, any_source)
 
 
 def standing_in(uplink: Uplink, settings: Settings, nics: Nics,

@@ -17,7 +17,7 @@ from vzhooks.policy.priorities import BAND, LATE
 from vzhooks.policy.roles import Nics
 from vzhooks.policy.sources import doubled
 from vzhooks.policy.tables import LESS, own_key, uplink_key
-from vzhooks.policy.uplinks import BLOCK, Way, every, said, said_of_reserved, ways_of
+from vzhooks.policy.uplinks import BLOCK, Chooser, Way, every, said, said_of_reserved
 
 MISPLACED = ("the ip rule for table local does not come first (a VRF set-up moves it), so rules of vzhooks would hide "
              "this node's own addresses; move it back: ip rule add priority 0 lookup local (and with -6)")
@@ -49,7 +49,8 @@ def is_closed(settings: Settings) -> bool:
 
 def table_keys(settings: Settings, facts: Facts, ves: Iterable[Ve]) -> frozenset[str]:
     """Return the keys of all tables that `wanted` may ask for."""
-    ways = [w for ve in ves for w in ways_of(ve, settings, facts.nics, facts.health)]
+    chooser = Chooser(settings, facts.nics, facts.health)
+    ways = [w for ve in ves for w in chooser.ways_of(ve)]
     uplinks = {uplink_key(w.uplink.name) for w in ways if w.uplink} | {uplink_key(n) for n in settings.uplinks}
     less = {LESS} if settings.reserved else set()
     return frozenset(uplinks | less | {own_key(n.name) for n in facts.lan})
@@ -102,9 +103,10 @@ def nothing(addresses: Mapping[str, tuple[str, ...]]) -> Wanted:
 def _ways(settings: Settings, facts: Facts, ves: Iterable[Ve],
           occupied: Mapping[str, str]) -> tuple[list[Way], list[Problem]]:
     ways, problems = [], []
+    chooser = Chooser(settings, facts.nics, facts.health)
     for ve in ves:
         kept, notes = _without_own(ve, facts.own)
-        mine = [_unless_occupied(w, occupied) for w in ways_of(kept, settings, facts.nics, facts.health)]
+        mine = [_unless_occupied(w, occupied) for w in chooser.ways_of(kept)]
         ways += mine
         problems += notes
         problems += [Problem(ve.ctid, said(w, mine), _refuses(w)) for w in mine if w.why and w.why != BLOCK]

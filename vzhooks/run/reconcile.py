@@ -245,7 +245,8 @@ class _Run:
 
     def _harden(self, facts: Facts, count: census.Census) -> tuple[Outcome, dict[str, str]]:
         self._before = before = notes.load_hardening(self.paths.harden)
-        ways = (w for ve in count.ves for w in uplinks.ways_of(ve, self.settings, facts.nics))
+        chooser = uplinks.Chooser(self.settings, facts.nics)
+        ways = (w for ve in count.ves for w in chooser.ways_of(ve))
         assigned = any(w.state != "unassigned" and w.why != uplinks.BLOCK for w in ways)
         current = sysctl.read(harden.read_keys(facts.nics, before))
         auto = assigned and self.settings.arp == "auto" and not facts.misplaced
