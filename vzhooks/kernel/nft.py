@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The only file that runs nft(8): read our table, load a transaction.
+"""The only file that runs nft(8): load a transaction, and read what is not as we write it.
 
 Everything goes in one `nft -f -`, which the kernel takes whole or not at all.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+from contextlib import suppress
 
 from vzhooks.errors import SUPPORTED, HostError, KernelError
+from vzhooks.kernel import tables
+from vzhooks.kernel.monitor import Generation
+from vzhooks.kernel.tables import Unread
 from vzhooks.model import Item
 from vzhooks.policy import guard, layout, nat
 from vzhooks.policy.nat import Nat
@@ -17,6 +22,7 @@ from vzhooks.policy.nat import Nat
 # vzctl's PATH for hooks ends in "." on OpenVZ 9 (libvzctl lib/util.c), so nothing is searched by it.
 _ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin", "LC_ALL": "C"}
 TIMEOUT_S = 20
+TRIES = 5
 
 
 def found() -> frozenset[Item]:
@@ -24,8 +30,32 @@ def found() -> frozenset[Item]:
 
     Raises HostError without nft(8), KernelError where it cannot tell.
     """
+    with suppress(KernelError, Unread):  # nft(8) knows more, and says what is wrong
+        return _as_written()
+    return _listed_by_nft()
+
+
+def _as_written() -> frozenset[Item]:
+    """Return what `found` does, of tables that are as we write them; raises KernelError or Unread for all else."""
+    generation = Generation()
+    try:
+        for _ in range(TRIES):
+            before, parts = generation.now(), {f: tables.parts(f) for f in layout.FAMILIES}
+            skeleton = guard.parse({f: json.dumps({"nftables": p}) for f, p in parts.items() if p})
+            if guard.ALTERED in skeleton:
+                raise Unread("altered")
+            here = {guard.key_of(f, i["set"]["name"]) for f, p in parts.items() for i in p if "set" in i}
+            found = skeleton.union(*(tables.elements(n, k) for n, k in layout.SETS.items() if n in here))
+            if generation.now() == before:
+                return found
+    finally:
+        generation.close()
+    raise KernelError("nft: changes faster than it can be read; nothing was changed, try again")
+
+
+def _listed_by_nft() -> frozenset[Item]:
     listings = {}
-    for family in guard.FAMILIES:
+    for family in layout.FAMILIES:
         result = _run(["-j", "list", "table", family, guard.NAME], "")
         if result.returncode == 0:
             listings[family] = result.stdout
@@ -40,7 +70,7 @@ def dropped() -> dict[str, tuple[int, int]]:
 
     Raises HostError without nft(8), KernelError where its output cannot be read.
     """
-    results = [_run(["-j", "list", "counters", "table", family, guard.NAME], "") for family in guard.FAMILIES]
+    results = [_run(["-j", "list", "counters", "table", family, guard.NAME], "") for family in layout.FAMILIES]
     return guard.counted(r.stdout for r in results if r.returncode == 0)
 
 

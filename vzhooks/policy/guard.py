@@ -145,7 +145,7 @@ class _Table:
 
     def __init__(self, family: str, items: list[Mapping]) -> None:
         self.family = family
-        self.sets = {_key(family, i[k]["name"]): i[k] for i in items for k in ("set", "map") if k in i}
+        self.sets = {key_of(family, i[k]["name"]): i[k] for i in items for k in ("set", "map") if k in i}
         self.live = not any("flags" in i["table"] for i in items if "table" in i)
         self.chains = {(c["name"], _hook(c)) for c in (i["chain"] for i in items if "chain" in i)}
         self.comments = [str(i["rule"].get("comment", "?")) for i in items if "rule" in i]
@@ -186,7 +186,8 @@ def counted(listings: Iterable[str]) -> dict[str, tuple[int, int]]:
     return {reason: named[reason] for reason in REASONS if reason in named}
 
 
-def _key(family: str, name: str) -> str:
+def key_of(family: str, name: str) -> str:
+    """Return how we name a set that nft(8) names by family and name."""
     return f"arp:{name}" if family == "arp" else name
 
 

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read our tables of nftables by hand: what they are made of, as nft(8) lists it, and the elements of their sets.
+
+nft(8) takes a tenth of a second to print 70,000 elements, and fetches them even where it is to leave them out. What is
+here in any form that we do not write ourselves raises Unread: then it is for nft(8) to read.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, Callable, NamedTuple
+
+from vzhooks.kernel.dump import HEADER, dump
+from vzhooks.kernel.plain import address, attributes
+from vzhooks.model import Element
+from vzhooks.policy import guard
+
+# include/uapi/linux/netfilter/nfnetlink.h, nf_tables.h; netfilter.h: NFPROTO_INET, NFPROTO_ARP, hooks
+NETLINK_NETFILTER, _SUBSYSTEM = 12, 10 << 8
+GETTABLE, GETCHAIN, GETRULE, GETSET, GETSETELEM = 1, 4, 7, 10, 13
+_FAMILIES = {"inet": 1, "arp": 3}
+_HOOKS = {"inet": ("prerouting", "input", "forward", "output", "postrouting"), "arp": ("input", "output", "forward")}
+_BODY = HEADER.size + 4
+_HEADS = struct.Struct("=HHHHHH")
+"""Length and type of an element, of its key, and of that one's value, which stand before it."""
+_TABLE_NAME, _TABLE_FLAGS, _OF_TABLE = 1, 2, 1
+_CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE, _HOOK_NUMBER, _HOOK_PRIORITY = 3, 4, 5, 7, 1, 2
+_RULE_CHAIN, _RULE_USERDATA, _COMMENT = 2, 7, 0
+_SET_NAME, _SET_FLAGS, _ANONYMOUS = 2, 3, 1
+_ELEMENTS_SET, _ELEMENTS = 2, 3
+_KEY, _DATA, _VALUE, _VERDICT, _VERDICT_CODE, _VERDICT_CHAIN, _GOTO = 1, 2, 1, 2, 1, 2, -4
+
+
+class Unread(Exception):
+    """Say that what was found is not in a form that we know."""
+
+
+class Part(NamedTuple):
+    """Hold how one part of a key or value is written: its bytes, those with what pads them, and as what text."""
+
+    size: int
+    padded: int
+    text: Callable[[bytes], str]
+
+
+@lru_cache(maxsize=4096)
+def _name(raw: bytes) -> str:
+    return raw.rstrip(b"\0").decode("utf-8", "surrogateescape")
+
+
+def _mac(raw: bytes) -> str:
+    return raw.hex(":")
+
+
+def _mark(raw: bytes) -> str:
+    return f"{int.from_bytes(raw, sys.byteorder):#010x}"
+
+
+_PARTS = {"ipv4_addr": Part(4, 4, socket.inet_ntoa), "ipv6_addr": Part(16, 16, address), "ifname": Part(16, 16, _name),
+          "iifname": Part(16, 16, _name), "ether_addr": Part(6, 8, _mac), "mark": Part(4, 4, _mark), "@th,64,128": Part(16, 16, address)}
+
+
+def parts(family: str) -> list[dict[str, Any]]:
+    """Return what `nft -j list table` says of our table but for its elements, as far as `guard.parse` reads it.
+
+    Nothing where there is no such table; raises KernelError as `dump`.
+    """
+    named = (dict(_attrs(m)) for m in _dump(GETTABLE, family))
+    table = next((t for t in named if _name(t[_TABLE_NAME]) == guard.NAME), None)
+    if table is None:
+        return []
+    return [{"table": {"name": guard.NAME, **({"flags": "?"} if any(table[_TABLE_FLAGS]) else {})}},
+            *({"chain": chain} for chain in _chains(family)),
+            *({"rule": {"chain": chain, "comment": text}} for chain, text in _rules(family)),
+            *({"set": {"name": name}} for name in _sets(family))]
+
+
+def _dump(kind: int, family: str, *attrs: tuple[int, str]) -> list[bytes]:
+    body = struct.pack("=BBH", _FAMILIES[family], 0, 0)
+    for type_, text in attrs:
+        raw = text.encode() + b"\0"
+        body += struct.pack("=HH", 4 + len(raw), type_) + raw + bytes(-len(raw) % 4)
+    return dump(NETLINK_NETFILTER, _SUBSYSTEM | kind, body, f"nft table {family} {guard.NAME}")
+
+
+def _attrs(message: bytes) -> Iterator[tuple[int, bytes]]:
+    return attributes(message, _BODY, len(message))
+
+
+def _nested(raw: bytes) -> dict[int, bytes]:
+    return dict(attributes(raw, 0, len(raw)))
+
+
+def _chains(family: str) -> Iterator[dict[str, Any]]:
+    for message in _dump(GETCHAIN, family):
+        chain = dict(_attrs(message))
+        if _name(chain[_OF_TABLE]) != guard.NAME:
+            continue
+        found: dict[str, Any] = {"name": _name(chain[_CHAIN_NAME])}
+        if _CHAIN_HOOK in chain:
+            hook = _nested(chain[_CHAIN_HOOK])
+            number, (priority,) = int.from_bytes(hook[_HOOK_NUMBER], "big"), struct.unpack(">i", hook[_HOOK_PRIORITY])
+            names, policy = _HOOKS[family], int.from_bytes(chain.get(_CHAIN_POLICY, b""), "big")
+            found.update(type=_name(chain[_CHAIN_TYPE]), hook=names[number] if number < len(names) else "?",
+                         prio=priority, policy="accept" if policy else "drop")
+        yield found
+
+
+def _rules(family: str) -> Iterator[tuple[str, str]]:
+    """Return chain and comment of each rule, "?" for one without."""
+    for message in _dump(GETRULE, family, (_OF_TABLE, guard.NAME)):
+        rule = dict(_attrs(message))
+        if _name(rule[_OF_TABLE]) == guard.NAME:
+            yield _name(rule[_RULE_CHAIN]), _comment(rule.get(_RULE_USERDATA, b""))
+
+
+def _comment(userdata: bytes) -> str:
+    """Return the comment among what nft(8) keeps with a rule (libnftnl udata.h: type, length, value)."""
+    place = 0
+    while place + 2 <= len(userdata):
+        kind, length = userdata[place:place + 2]
+        if kind == _COMMENT:
+            return _name(userdata[place + 2:place + 2 + length])
+        place += 2 + length
+    return "?"
+
+
+def _sets(family: str) -> Iterator[str]:
+    for message in _dump(GETSET, family, (_OF_TABLE, guard.NAME)):
+        found = dict(_attrs(message))
+        if _name(found[_OF_TABLE]) == guard.NAME and not int.from_bytes(found.get(_SET_FLAGS, b""), "big") & _ANONYMOUS:
+            yield _name(found[_SET_NAME])
+
+
+def elements(name: str, kind: str) -> Iterator[Element]:
+    """Return the elements of one of our sets, given its name and type as `guard` has them.
+
+    Raises KernelError as `dump`, and Unread.
+    """
+    family, _, bare = name.rpartition(":")
+    key, _, data = kind.partition(" ")[2].partition(" : ")
+    parts = [_part(k) for k in key.split(" . ")]
+    value = _part(data) if data and data != "verdict" else None
+    for message in _dump(GETSETELEM, family or "inet", (_OF_TABLE, guard.NAME), (_ELEMENTS_SET, bare)):
+        body = dict(_attrs(message)).get(_ELEMENTS, b"")
+        yield from _with_data(name, body, parts, value) if data else _plain(name, body, parts)
+
+
+def _part(kind: str) -> Part:
+    if kind not in _PARTS:
+        raise Unread(kind)
+    return _PARTS[kind]
+
+
+def _plain(name: str, body: bytes, parts: list[Part]) -> Iterator[Element]:
+    """Return elements that have nothing but a key: then all are alike but for that."""
+    first, length = body[:_HEADS.size], _HEADS.size + _length(parts)
+    layout = struct.Struct(f"{_HEADS.size}s" + "".join(f"{p.size}s{p.padded - p.size}x" for p in parts))
+    if body and (len(body) % layout.size or _HEADS.unpack(first)[::2] != (length, length - 4, length - 8)):
+        raise Unread(name)
+    texts = [p.text for p in parts]
+    for head, *raw in layout.iter_unpack(body):
+        if head != first:
+            raise Unread(name)
+        yield Element(name, tuple([text(part) for text, part in zip(texts, raw)]))
+
+
+def _length(parts: list[Part]) -> int:
+    """Return the length of a key: each part of one that has several is padded."""
+    return sum(p.padded for p in parts) if parts[1:] else parts[0].size
+
+
+def _with_data(name: str, body: bytes, parts: list[Part], value: Part | None) -> Iterator[Element]:
+    for _, raw in attributes(body, 0, len(body)):
+        element = _nested(raw)
+        if set(element) != {_KEY, _DATA}:
+            raise Unread(name)
+        key, data = _nested(element[_KEY]).get(_VALUE, b""), _nested(element[_DATA])
+        if len(key) != _length(parts):
+            raise Unread(name)
+        yield Element(name, (*_texts(key, parts), _datum(name, data, value)))
+
+
+def _texts(raw: bytes, parts: list[Part]) -> Iterator[str]:
+    place = 0
+    for part in parts:
+        yield part.text(raw[place:place + part.size])
+        place += part.padded
+
+
+def _datum(name: str, data: dict[int, bytes], value: Part | None) -> str:
+    if value is None:
+        verdict = _nested(data.get(_VERDICT, b""))
+        if struct.unpack(">i", verdict.get(_VERDICT_CODE, bytes(4)))[0] != _GOTO:
+            raise Unread(name)
+        return _name(verdict[_VERDICT_CHAIN])
+    raw = data.get(_VALUE, b"")
+    if len(raw) != value.size:
+        raise Unread(name)
+    return value.text(raw)
