@@ -19,6 +19,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from vzhooks.addresses import PLAIN4
 from vzhooks.config.keys import DEVICE
@@ -118,9 +119,17 @@ def _lines(data: bytes, where: str) -> list[tuple[str, str]]:
     if b"\0" in data:
         raise InputError(f"{where}: holds binary data, so no VE config; look at the file")
     text = data.decode("utf-8", "surrogateescape")
-    parts = (line.partition("=") for line in text.split("\n"))
-    named = ((name.lstrip(" \t"), value) for name, equals, value in parts if equals)
-    return [(name, value_of(value) if name in READ else "") for name, value in named if name in _NAMES]
+    return [found for line in text.split("\n") if (found := _line(line))]
+
+
+@lru_cache(maxsize=1024)  # most lines stand in the config of every VE
+def _line(line: str) -> tuple[str, str] | None:
+    """Return name and value of a line that is read, None for any other; of some the name alone says something."""
+    name, equals, value = line.partition("=")
+    name = name.lstrip(" \t")
+    if not equals or name not in _NAMES:
+        return None
+    return name, value_of(value) if name in READ else ""
 
 
 def value_of(raw: str) -> str:
@@ -134,7 +143,8 @@ def value_of(raw: str) -> str:
 
 
 def _addresses(values: list[str], key: str, where: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    found, notes = [], []
+    found: list[str] = []
+    notes: list[str] = []
     for token in filter(None, re.split(r"[\s,]+", " ".join(values))):
         if token.partition("/")[0] in ("0.0.0.0", "::"):
             continue  # vzctl writes it for "no address" (lib/env_config.c)
