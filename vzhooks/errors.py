@@ -19,7 +19,7 @@ DONE, FAILED, USAGE, DRIFT, BUSY = 0, 1, 2, 3, 75
 
 def printable(text: str) -> str:
     """Return text as one printable line: what could move a terminal or break a log is escaped."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 class VzhooksError(Exception):

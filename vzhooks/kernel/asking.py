@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from vzhooks.addresses import family_of
-from vzhooks.kernel import nft
-from vzhooks.kernel.messages import FAMILIES, RTN_UNICAST, table_of
+from vzhooks.kernel import nft, plain
+from vzhooks.kernel.messages import FAMILIES, RTN_UNICAST
 from vzhooks.kernel.netlink import Kernel, Refused
+from vzhooks.kernel.questions import Question, routes
 from vzhooks.model import Lookup, Nic, Route, Rule
 from vzhooks.policy import walk
 from vzhooks.policy.compare import Flow
@@ -18,7 +21,6 @@ from vzhooks.policy.roles import is_ve_side
 
 # include/uapi/linux/rtnetlink.h
 RTN_LOCAL = 2
-RTM_F_LOOKUP_TABLE = 0x1000  # answer with the table found, not with main
 # include/uapi/linux/neighbour.h
 NUD_ANSWERS = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # REACHABLE, STALE, DELAY, PROBE, PERMANENT
 NUD_SILENT = 0x01 | 0x20  # INCOMPLETE, FAILED
@@ -42,8 +44,10 @@ def answers(questions: Iterable[tuple[str, str]], places: Iterable[tuple[str, st
     """Return where the kernel sends a packet of each (source, destination), and which (gateway, device) answer."""
     with Kernel() as kernel:
         kernel.know(facts.nics.values())
-        return ({(src, dst): lookup(kernel, src, dst, facts, marks) for src, dst in questions},
-                reachable(kernel, places, facts.nics))
+        pairs = list(questions)
+        found = ask_all(kernel, [_question(src, dst, facts, marks) for src, dst in pairs])
+        ours = {p: replace(f, to_ve=not (f.local or f.error) and p[1] in facts.local) for p, f in zip(pairs, found)}
+        return ours, reachable(kernel, places, facts.nics)
 
 
 def tables(numbers: Iterable[int], facts: Facts) -> dict[int, tuple[Route, ...]]:
@@ -89,27 +93,33 @@ def _by_any(kernel: Kernel, flow: Flow, indexes: Mapping[str, int], marks: Marks
     return found
 
 
-def lookup(kernel: Kernel, src: str, dst: str, facts: Facts, marks: Marks) -> Lookup:
-    """Ask where a packet goes that comes from `src`, a VE's address, on the VEs' side."""
+def _question(src: str, dst: str, facts: Facts, marks: Marks) -> Question:
+    """Return what to ask of a packet that comes from `src`, a VE's address, on the VEs' side."""
     side = facts.local.get(src) or next((n.name for n in facts.nics.values() if is_ve_side(n)), "")
-    return ask(kernel, src, dst, facts.nics[side].index if side else 0, dst in facts.local, marks.of(src, dst, side))
+    return Question(src, dst, facts.nics[side].index if side else 0, marks.of(src, dst, side))
 
 
-def ask(kernel: Kernel, src: str, dst: str, iif: int = 0, to_ve: bool = False, mark: int = 0) -> Lookup:
+def ask(kernel: Kernel, src: str, dst: str, iif: int = 0, mark: int = 0) -> Lookup:
     """Ask where a packet goes that comes in by the device of number `iif`, or is the node's own."""
-    family = family_of(dst)
-    # IPv6 always tells the table, and refuses the flag that makes IPv4 do so (net/ipv6/route.c).
-    fields = {"dst": dst, "family": FAMILIES[family], "flags": RTM_F_LOOKUP_TABLE if family == 4 else 0}
-    fields.update({"src": src} if src else {}, **({"iif": iif} if iif else {}), **({"mark": mark} if mark else {}))
-    try:
-        m = kernel.ask("route", **fields)
-    except Refused as error:
-        return Lookup(error=str(error))
-    if m["type"] == RTN_LOCAL:
-        return Lookup(table_of(m), "lo", local=True)
-    if m["type"] != RTN_UNICAST:
-        return Lookup(table_of(m), error="unreachable")
-    return Lookup(table_of(m), kernel.names.get(m.get("RTA_OIF") or 0, ""), m.get("RTA_GATEWAY") or "", to_ve=to_ve)
+    return ask_all(kernel, [Question(src, dst, iif, mark)])[0]
+
+
+def ask_all(kernel: Kernel, asked: Sequence[Question]) -> list[Lookup]:
+    """Ask where packets go; raises KernelError where the kernel does not answer."""
+    return [_lookup(answer, kernel.names) for answer in routes(asked)]
+
+
+def _lookup(answer: bytes | int, names: Mapping[int, str]) -> Lookup:
+    if isinstance(answer, int):
+        return Lookup(error=os.strerror(answer))
+    head, found = plain.head(answer), plain.attributes_of(answer)
+    table = plain.number(found.get(plain.RTA_TABLE)) or head.table
+    if head.kind == RTN_LOCAL:
+        return Lookup(table, "lo", local=True)
+    if head.kind != RTN_UNICAST:
+        return Lookup(table, error="unreachable")
+    gateway, dev = found.get(plain.RTA_GATEWAY), names.get(plain.number(found.get(plain.RTA_OIF)), "")
+    return Lookup(table, dev, plain.address(gateway) if gateway else "")
 
 
 def reachable(kernel: Kernel, places: Iterable[tuple[str, str]],

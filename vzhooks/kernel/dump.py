@@ -44,7 +44,7 @@ def _once(protocol: int, kind: int, body: bytes, what: str) -> list[bytes] | Non
     found: list[bytes] = []
     flags = 0
     try:
-        with _open(protocol) as line:
+        with connect(protocol) as line:
             line.send(HEADER.pack(HEADER.size + len(body), kind, NLM_F_REQUEST | NLM_F_DUMP, COUNT, 0) + body)
             while True:
                 for type_, more, message in messages(line.recv(LARGEST)):
@@ -76,7 +76,8 @@ def _check(kind: int, message: bytes) -> None:
         raise OSError(code, os.strerror(code))
 
 
-def _open(protocol: int) -> socket.socket:
+def connect(protocol: int) -> socket.socket:
+    """Return an open socket for questions; raises OSError."""
     found = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
     found.settimeout(SILENCE_S)
     with suppress(OSError):  # what the limit of the machine allows must do then

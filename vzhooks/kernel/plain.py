@@ -28,7 +28,7 @@ HEADER = 16
 _RTMSG, _NDMSG, _ATTR = struct.Struct("=BBBBBBBBI"), struct.Struct("=BxxxiHBB"), struct.Struct("=HH")
 _NUMBER = struct.Struct("=I")
 _TYPE = 0x3FFF  # NLA_F_NESTED and NLA_F_NET_BYTEORDER apart
-RTA_DST, RTA_OIF, RTA_PRIORITY, RTA_TABLE = 1, 4, 6, 15
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_TABLE = 1, 4, 5, 6, 15
 PLAIN = frozenset((RTA_DST, RTA_OIF, RTA_PRIORITY, RTA_TABLE, 7, 12, 20))
 """Attributes of a route without gateway, hops or metrics: also RTA_PREFSRC, RTA_CACHEINFO and RTA_PREF."""
 RTM_F_CLONED = 0x200
@@ -70,6 +70,11 @@ def attributes(data: bytes, place: int, end: int) -> Iterator[tuple[int, bytes]]
         place += (length + 3) & ~3
 
 
+def attributes_of(message: bytes) -> dict[int, bytes]:
+    """Return the attributes of a message of a route or rule."""
+    return dict(attributes(message, HEADER + _RTMSG.size, len(message)))
+
+
 def address(raw: bytes) -> str:
     """Return an address as we write it."""
     if len(raw) == 4:
@@ -80,46 +85,46 @@ def address(raw: bytes) -> str:
 
 def table_of(message: bytes) -> int:
     """Return the table of a route; the head's byte cannot hold a number over 255."""
-    found = dict(attributes(message, HEADER + _RTMSG.size, len(message))).get(RTA_TABLE)
-    return _number(found) or head(message).table
+    found = attributes_of(message).get(RTA_TABLE)
+    return number(found) or head(message).table
 
 
 def route(message: bytes, names: Mapping[int, str]) -> Route | None:
     """Return a plain route: by a device straight to a network, or one that goes nowhere."""
     family, dst_len, src_len, tos, table, _, _, kind, flags = _RTMSG.unpack_from(message, HEADER)
-    attrs = dict(attributes(message, HEADER + _RTMSG.size, len(message)))
+    attrs = attributes_of(message)
     if src_len or tos or flags & RTM_F_CLONED or not PLAIN.issuperset(attrs) or family not in FAMILIES:
         return None
     if dst_len and RTA_DST not in attrs or kind not in NOWHERE and (kind != RTN_UNICAST or RTA_OIF not in attrs):
         return None
     dst = f"{address(attrs[RTA_DST])}/{dst_len}" if dst_len else "default"
-    dev = "" if kind in NOWHERE else names.get(_number(attrs[RTA_OIF]), "?")
-    return Route(FAMILIES[family], _number(attrs.get(RTA_TABLE)) or table, dst, dev, "",
-                 _number(attrs.get(RTA_PRIORITY)), NOWHERE.get(kind, ""))
+    dev = "" if kind in NOWHERE else names.get(number(attrs[RTA_OIF]), "?")
+    return Route(FAMILIES[family], number(attrs.get(RTA_TABLE)) or table, dst, dev, "",
+                 number(attrs.get(RTA_PRIORITY)), NOWHERE.get(kind, ""))
 
 
 def rule_marks(message: bytes) -> tuple[int, int | None]:
     """Return a rule's priority, and who made it; None where the kernel does not keep that."""
-    attrs = dict(attributes(message, HEADER + _RTMSG.size, len(message)))
+    attrs = attributes_of(message)
     protocol = attrs.get(FRA_PROTOCOL)
-    return _number(attrs.get(FRA_PRIORITY)), protocol[0] if protocol else None
+    return number(attrs.get(FRA_PRIORITY)), protocol[0] if protocol else None
 
 
 def rule(message: bytes) -> Rule | None:
     """Return a plain rule, such as those of ours are."""
     family, dst_len, src_len, tos, table, _, _, action, flags = _RTMSG.unpack_from(message, HEADER)
-    attrs = dict(attributes(message, HEADER + _RTMSG.size, len(message)))
+    attrs = attributes_of(message)
     plain = _OF_RULES.issuperset(attrs) and action in _ACTIONS and not tos
     if not plain or flags & _INVERT or family not in FAMILIES:
         return None
-    suppress = _number(attrs.get(FRA_SUPPRESS), NO_SUPPRESS)
+    suppress = number(attrs.get(FRA_SUPPRESS), NO_SUPPRESS)
     return Rule(
-        FAMILIES[family], _number(attrs.get(FRA_PRIORITY)),
-        (_number(attrs.get(FRA_TABLE)) or table) if action == FR_ACT_TO_TBL else 0,
+        FAMILIES[family], number(attrs.get(FRA_PRIORITY)),
+        (number(attrs.get(FRA_TABLE)) or table) if action == FR_ACT_TO_TBL else 0,
         f"{address(attrs[FRA_SRC])}/{src_len}" if FRA_SRC in attrs else "",
         f"{address(attrs[FRA_DST])}/{dst_len}" if FRA_DST in attrs else "",
         attrs.get(FRA_IIFNAME, b"").rstrip(b"\0").decode("utf-8", "surrogateescape"), action == FR_ACT_UNREACHABLE,
-        None if suppress == NO_SUPPRESS else suppress, _number(attrs.get(FRA_GOTO)) if action == FR_ACT_GOTO else 0)
+        None if suppress == NO_SUPPRESS else suppress, number(attrs.get(FRA_GOTO)) if action == FR_ACT_GOTO else 0)
 
 
 def proxy(message: bytes, names: Mapping[int, str]) -> tuple[Proxy, int] | None:
@@ -131,5 +136,6 @@ def proxy(message: bytes, names: Mapping[int, str]) -> tuple[Proxy, int] | None:
     return Proxy(FAMILIES[family], address(attrs[NDA_DST]), names.get(index, "")), (attrs.get(NDA_PROTOCOL) or b"\0")[0]
 
 
-def _number(raw: bytes | None, default: int = 0) -> int:
+def number(raw: bytes | None, default: int = 0) -> int:
+    """Return the number that an attribute holds, the default without one."""
     return _NUMBER.unpack(raw)[0] if raw else default

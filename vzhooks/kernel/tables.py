@@ -61,7 +61,8 @@ def _mark(raw: bytes) -> str:
 
 
 _PARTS = {"ipv4_addr": Part(4, 4, socket.inet_ntoa), "ipv6_addr": Part(16, 16, address), "ifname": Part(16, 16, _name),
-          "iifname": Part(16, 16, _name), "ether_addr": Part(6, 8, _mac), "mark": Part(4, 4, _mark), "@th,64,128": Part(16, 16, address)}
+          "iifname": Part(16, 16, _name), "ether_addr": Part(6, 8, _mac), "mark": Part(4, 4, _mark),
+          "@th,64,128": Part(16, 16, address)}
 
 
 def parts(family: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from vzhooks.policy.facts import Facts
 from vzhooks.policy.plan import DELETE, Op
 from vzhooks.policy.priorities import FROM_VE, OWN_LAN, UNMARKED
 from vzhooks.policy.records import RUNNING, Records
-from vzhooks.policy.roles import Nics, is_lan
+from vzhooks.policy.roles import Nics
 from vzhooks.policy.uplinks import Way
 
 CUT, MAIN = "cut off", "main"
@@ -128,7 +128,7 @@ def _exits(items: Set[Item]) -> dict[str, str]:
 def main_device(address: str, facts: Facts) -> str:
     """Return the LAN NIC by which main reaches the LAN of an address, else by which it leaves the node."""
     ip = ipaddress.ip_address(address)
-    near = [r for r in facts.main if r.family == family_of(address) and r.dev in facts.nics
-            and is_lan(facts.nics[r.dev]) and (r.dst == "default" or ip in ipaddress.ip_network(r.dst))]
+    near = [r for r in facts.off if r.family == family_of(address)
+            and (r.dst == "default" or ip in ipaddress.ip_network(r.dst))]
     near.sort(key=lambda r: (-(0 if r.dst == "default" else int(r.dst.rpartition("/")[2])), r.metric))
     return near[0].dev if near else ""

@@ -22,6 +22,14 @@ def of_ve(ops: Iterable[Op], addresses: Iterable[str]) -> list[Op]:
     return [op for op in ops if address_of(op.item) in mine]
 
 
+def by_address(ops: Iterable[Op]) -> dict[str, list[Op]]:
+    """Return the changes by the address of the VE that they concern, those of the node by ""."""
+    found: dict[str, list[Op]] = {}
+    for op in ops:
+        found.setdefault(address_of(op.item), []).append(op)
+    return found
+
+
 def of_node(ops: Iterable[Op]) -> list[Op]:
     """Return the changes that concern the node, and no VE by name."""
     return [op for op in ops if not address_of(op.item)]

@@ -63,6 +63,11 @@ class Facts:
         return frozenset(a for a, r in hosts if r.dst == host_prefix(a) and self.local.get(a) is None
                          and not (r.dev in self.nics and self.nics[r.dev].role == VE))
 
+    @cached_property
+    def off(self) -> tuple[Route, ...]:
+        """Return main's routes that lead off the node, few beside those to VEs."""
+        return tuple(r for r in self.main if r.dev in self.nics and is_lan(self.nics[r.dev]))
+
     @property
     def misplaced(self) -> bool:
         """Tell whether the rule for table local is not the first (it is at 32765 where there are VRFs)."""

@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 
-from vzhooks.addresses import family_of
+from vzhooks.addresses import family_of, holds, length_of
 from vzhooks.config.names import names_in
 from vzhooks.config.settings import BY_ADDRESS, Settings
 from vzhooks.model import Problem, Uplink, Ve
@@ -16,8 +14,6 @@ from vzhooks.policy.roles import Nics, is_lan
 MOST = 32
 """So many networks of a device are remembered: a provider that gives new ones each day must not fill the note."""
 
-_network = lru_cache(maxsize=1024)(ipaddress.ip_network)
-_address = lru_cache(maxsize=1 << 16)(ipaddress.ip_address)
 Claims = Mapping[Uplink, Sequence[tuple[str, bool]]]
 """The networks of each uplink, and whether the ini names it."""
 
@@ -53,18 +49,14 @@ def _of_device(device: str, family: int, settings: Settings, nics: Nics) -> list
 
 def first(address: str, known: Claims) -> Uplink | None:
     """Return the first uplink that has a network which holds an address."""
-    return next((u for u, nets in known.items() if any(_holds(net, address) for net, _ in nets)), None)
+    return next((u for u, nets in known.items() if any(holds(net, address) for net, _ in nets)), None)
 
 
 def longest(address: str, known: Claims) -> Uplink | None:
     """Return the uplink with the longest network that holds an address; of equal ones that which the ini names."""
-    found = [(_network(net).prefixlen, named, -n, uplink) for n, (uplink, nets) in enumerate(known.items())
-             for net, named in nets if _holds(net, address)]
+    found = [(length_of(net), named, -n, uplink) for n, (uplink, nets) in enumerate(known.items())
+             for net, named in nets if holds(net, address)]
     return max(found, key=lambda held: held[:3])[3] if found else None
-
-
-def _holds(network: str, address: str) -> bool:
-    return family_of(network) == family_of(address) and _address(address) in _network(network)
 
 
 def doubled(uplinks: Iterable[Uplink], settings: Settings, nics: Nics) -> list[Problem]:

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from vzhooks import addresses
 from vzhooks.addresses import family_of
 from vzhooks.config.names import NAME, names_in
 from vzhooks.config.settings import BY_ADDRESS, Settings
@@ -241,8 +241,7 @@ def gateway_of(nic: Nic, family: int, gateway: str, known: tuple[Gateway, ...]) 
 
 def holds(nic: Nic, address: str) -> bool:
     """Tell whether an address is on one of the device's connected networks."""
-    ip = ipaddress.ip_address(address)
-    return any(ip in ipaddress.ip_network(n) for n in nic.networks if family_of(n) == ip.version)
+    return any(addresses.holds(n, address) for n in nic.networks)
 
 
 def nearest(name: str, nics: Nics) -> str:

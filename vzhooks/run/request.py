@@ -10,6 +10,7 @@ from functools import cached_property
 from vzhooks.config.settings import Settings
 from vzhooks.kernel.apply import Failure, Watch
 from vzhooks.model import Item, Problem
+from vzhooks.policy import drift
 from vzhooks.policy.consequences import Move
 from vzhooks.policy.evidence import Asked, Event, Reading
 from vzhooks.policy.facts import Facts
@@ -101,6 +102,11 @@ class Report:
     standing: Mapping[str, Standing] = field(default_factory=dict)
     changed: tuple[Change, ...] = ()
     probed: frozenset[str] = frozenset()
+
+    @cached_property
+    def due(self) -> Mapping[str, list[Op]]:
+        """Return the changes by the address of the VE that they concern, those of the node by ""."""
+        return drift.by_address(self.ops)
 
     @cached_property
     def by_ve(self) -> Mapping[str, tuple[Way, ...]]:

@@ -37,8 +37,11 @@ def judge(way: Way, view: View) -> tuple[str, str]:
     """Return a VE's state and why it is so, "" where there is nothing to say."""
     if way.state == STOPPED:
         return way.state, way.why
-    state, why = _state(way, view)
-    return state, joined((why, given_by_hand(way, view), *_unheard(way, view)))
+    key = (way.ve.ctid, way.name, *way.ve.addresses)
+    if key not in view.judged:
+        state, why = _state(way, view)
+        view.judged[key] = state, joined((why, given_by_hand(way, view), *_unheard(way, view)))
+    return view.judged[key]
 
 
 def _unheard(way: Way, view: View) -> list[str]:
@@ -47,13 +50,13 @@ def _unheard(way: Way, view: View) -> list[str]:
 
 
 def _state(way: Way, view: View) -> tuple[str, str]:
-    due = drift.words(drift.of_ve(view.report.ops, way.ve.addresses))
+    due = drift.words(op for a in dict.fromkeys(way.ve.addresses) for op in view.report.due.get(a, ()))
     wrong = astray(way, view)
     if wrong and wrong.rule:
         return DIVERTED, joined((_diverted(wrong), way.why, due))
     if due:
         return DRIFT, joined((f"{due}; run `vzhooks resync`", way.why))
-    if wrong and drift.of_node(view.report.ops):
+    if wrong and view.report.due.get(""):
         return DRIFT, f"{sent(wrong)}, since the node's own items drift; run `vzhooks resync`"
     if wrong:
         return DIVERTED, f"{sent(wrong)}, though all of vzhooks is in place; see `ip rule` and `vzhooks doctor`"

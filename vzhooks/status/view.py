@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
-from vzhooks.addresses import family_of
+from vzhooks.addresses import family_of, parsed
 from vzhooks.config.settings import Settings
 from vzhooks.config.vzconf import VeConfig
 from vzhooks.model import Lookup, Problem, Uplink, Ve
@@ -27,7 +27,8 @@ class View:
     reachable: by (address, device), what the neighbour cache knows; the rest is unknown; lookups: by
     (source, destination), where the kernel sends a packet; others: the rules of others; guarded: the
     addresses that the guard holds now; warnings: what was wrong while this was read, a line each; daemon: what it
-    says of itself, None where none answers.
+    says of itself, None where none answers; judged: state and reason by the VE's id, uplink and addresses, as far as
+    told.
     """
 
     report: Report
@@ -38,6 +39,12 @@ class View:
     others: tuple[Other, ...] = ()
     warnings: tuple[str, ...] = ()
     daemon: Mapping[str, Any] | None = None
+    judged: dict[tuple[str, ...], tuple[str, str]] = field(init=False, default_factory=dict, compare=False)
+
+    @cached_property
+    def hops(self) -> dict[str, dict[int, tuple[str, str]]]:
+        """Return what `hops` told so far, by uplink, since thousands of VEs go by the same uplinks."""
+        return {}
 
 
 def ways(view: View) -> list[Way]:
@@ -56,10 +63,12 @@ def _stopped(ctid: str, view: View) -> tuple[Way, ...]:
 
 def hops(uplink: Uplink, view: View) -> dict[int, tuple[str, str]]:
     """Return (gateway, device) by family; "" for a gateway that `auto` does not find; none for `none`."""
-    nic, facts = view.report.facts.nics.get(uplink.device), view.report.facts
-    asked = {4: uplink.gateway, 6: uplink.gateway6}
-    return {f: (gateway_of(nic, f, text, facts.gateways), nic.name) for f, text in asked.items()
-            if nic and text != "none" and f in facts.families}
+    if uplink.name not in view.hops:
+        nic, facts = view.report.facts.nics.get(uplink.device), view.report.facts
+        asked = {4: uplink.gateway, 6: uplink.gateway6}
+        view.hops[uplink.name] = {f: (gateway_of(nic, f, text, facts.gateways), nic.name) for f, text in asked.items()
+                             if nic and text != "none" and f in facts.families}
+    return view.hops[uplink.name]
 
 
 def missing(uplink: Uplink, view: View) -> set[int]:
@@ -95,5 +104,5 @@ def destinations(src: str, way: Way, view: View) -> Iterator[str]:
     yield FAR[family]
     if way.uplink and way.state in ("ok", "backup"):
         gateway = hops(way.uplink, view).get(family, ("", ""))[0]
-        if gateway and not ipaddress.ip_address(gateway).is_link_local:
+        if gateway and not parsed(gateway).is_link_local:
             yield gateway
