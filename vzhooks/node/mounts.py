@@ -11,19 +11,31 @@ from vzhooks.node.files import content
 
 MOUNTS, OPENED = "/proc/self/mountinfo", "/proc/self/fdinfo"
 FEW = 8
+_BLANK = re.compile(r"[ \t\n\\]")
 
 
 def points(places: Mapping[str, str]) -> frozenset[str]:
     """Return those keys whose place is a mount point; raises OSError where the kernel does not tell."""
     # The kernel shows where a link such as /vz -> /mnt/vz really leads.
-    real = {key: os.path.realpath(place) for key, place in places.items()}
-    if len(real) <= FEW:
+    if len(places) <= FEW:
         try:
-            return frozenset(key for key, path in real.items() if _is_point(path))
+            return frozenset(key for key, place in places.items() if _is_point(os.path.realpath(place)))
         except (OSError, ValueError, IndexError):  # of a file system that does not answer, for one
             pass
-    listed = _listed() if real else frozenset()
-    return frozenset(key for key, path in real.items() if _shown(path) in listed)
+    listed = _listed() if places else frozenset()
+    above: dict[str, str] = {}
+    return frozenset(key for key, place in places.items() if _is_listed(place, listed, above))
+
+
+def _is_listed(place: str, listed: frozenset[str], above: dict[str, str]) -> bool:
+    """Tell whether a place is among the mount points; above: where directories really are, as far as asked for."""
+    folder, name = os.path.split(place)
+    if folder not in above:
+        above[folder] = os.path.realpath(folder)
+    path = os.path.join(above[folder], name)
+    if _shown(path) in listed:  # so that it is no link itself
+        return True
+    return (name in ("", ".", "..") or os.path.islink(path)) and _shown(os.path.realpath(path)) in listed
 
 
 def _is_point(path: str) -> bool:
@@ -51,4 +63,4 @@ def _listed() -> frozenset[str]:
 
 def _shown(path: str) -> str:
     """Return a path as mountinfo has it, with blanks and such as \\040 (proc(5))."""
-    return re.sub(r"[ \t\n\\]", lambda m: f"\\{ord(m.group()):03o}", path)
+    return _BLANK.sub(lambda m: f"\\{ord(m.group()):03o}", path)
