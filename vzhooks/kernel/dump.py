@@ -10,7 +10,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from vzhooks.errors import KernelError
@@ -22,7 +22,7 @@ SOL_NETLINK, NETLINK_GET_STRICT_CHK = 270, 12
 HEADER, ERROR = struct.Struct("=IHHII"), struct.Struct("=i")
 LARGEST = 1 << 17
 BUFFER = 4 << 20
-TRIES, COUNT = 5, 1
+TRIES = 5
 SILENCE_S = 5.0
 
 
@@ -41,21 +41,27 @@ def dump(protocol: int, kind: int, body: bytes, what: str) -> list[bytes]:
 
 def _once(protocol: int, kind: int, body: bytes, what: str) -> list[bytes] | None:
     """Return the answers, None where something changed meanwhile."""
-    found: list[bytes] = []
-    flags = 0
     try:
         with connect(protocol) as line:
-            line.send(HEADER.pack(HEADER.size + len(body), kind, NLM_F_REQUEST | NLM_F_DUMP, COUNT, 0) + body)
-            while True:
-                for type_, more, message in messages(line.recv(LARGEST)):
-                    flags |= more
-                    if type_ in (NLMSG_DONE, NLMSG_ERROR):
-                        _check(type_, message)
-                        return None if flags & NLM_F_DUMP_INTR else found
-                    found.append(message)
+            line.send(HEADER.pack(HEADER.size + len(body), kind, NLM_F_REQUEST | NLM_F_DUMP, 1, 0) + body)
+            return whole(iter(lambda: line.recv(LARGEST), b""))
     except (OSError, struct.error) as error:
         why = getattr(error, "strerror", None) or error
         raise KernelError(f"{what}: cannot be read ({why}); nothing was changed") from None
+
+
+def whole(datagrams: Iterable[bytes]) -> list[bytes] | None:
+    """Return the messages of a dump, None where something changed meanwhile; raises OSError where it has no end."""
+    found: list[bytes] = []
+    flags = 0
+    for data in datagrams:
+        for kind, more, message in messages(data):
+            flags |= more
+            if kind in (NLMSG_DONE, NLMSG_ERROR):
+                _check(kind, message)
+                return None if flags & NLM_F_DUMP_INTR else found
+            found.append(message)
+    raise OSError(errno.EBADMSG, os.strerror(errno.EBADMSG))
 
 
 def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
