@@ -96,8 +96,8 @@ def test_only_kernel_talks_netlink():
     doors = {"__main__", "hooks/hook", "hooks/live", "daemon/loop", "daemon/children"}
     assert {n for n, uses in modules().items() if "kernel/lean" in uses} == {"kernel/netlink", "cli/parts"} | doors
     readers = {"kernel/arrival", "kernel/asking", "doctor/gather", "neighbours/follow",
-               "daemon/memory", "kernel/remembered"}
-    lenders = {"run/reconcile", "run/doors"}
+               "daemon/memory", "kernel/remembered", "kernel/nearby"}
+    lenders = {"run/reconcile", "run/doors", "run/near"}
     assert {n for n, uses in modules().items() if "kernel/netlink" in uses} == lenders | readers
 
 

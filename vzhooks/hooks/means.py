@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from vzhooks.neighbours import follow
 from vzhooks.node.host import Paths
-from vzhooks.run import reconcile
+from vzhooks.run import near
 from vzhooks.run.request import Report, Request
 
 
@@ -14,7 +14,7 @@ class Means:
 
     def run(self, paths: Paths, request: Request) -> Report:
         """Carry out a run; raises as `reconcile.run`."""
-        return reconcile.run(paths, request)
+        return near.run(paths, request)
 
     def moved(self, report: Report) -> None:
         """Announce what a run moved, now and some times more."""

@@ -10,7 +10,8 @@ import time
 from typing import Any
 
 from vzhooks.errors import KernelError
-from vzhooks.kernel.netlink import IPRSocket, Kernel, errno_of
+from vzhooks.kernel.nearby import near_to
+from vzhooks.kernel.netlink import IPRSocket, errno_of
 from vzhooks.policy.facts import Facts, settle
 from vzhooks.policy.roles import Known
 
@@ -29,7 +30,7 @@ def wait_for_route(addresses: frozenset[str], timeout_s: float) -> bool:
         concerned = True
         while time.monotonic() < deadline:
             if concerned:
-                with Kernel() as kernel:
+                with near_to(addresses) as kernel:
                     if _is_routed(kernel.facts(), addresses):
                         return True
             if select.select([events.fileno()], [], [], max(0.0, deadline - time.monotonic()))[0]:

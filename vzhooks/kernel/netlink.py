@@ -43,7 +43,6 @@ _FIBMSG: Any = importlib.import_module("pyroute2.netlink.rtnl.fibmsg").fibmsg
 
 NLM_F_DUMP_INTR = 0x10  # include/uapi/linux/netlink.h
 RTM_GETROUTE, RTM_GETNEIGH, RTM_GETRULE = 26, 30, 34  # include/uapi/linux/rtnetlink.h
-NTF_PROXY = 8  # include/uapi/linux/neighbour.h
 # A rule dump resumes by index, so beyond one 32 KB buffer (about 450 rules) it can miss rules while
 # others are deleted, and the kernel does not flag it: such a dump counts only when it repeats.
 ONE_BUFFER = 400
@@ -97,9 +96,9 @@ class Kernel:
         ours, others = set(), []
         for family, af in self._families.items():
             for message in self._dump_rules(af):
-                priority, protocol = plain.rule_marks(message)
+                priority, protocol, rule = plain.rule(message)
                 if is_ours(priority, protocol_of({"FRA_PROTOCOL": protocol})):
-                    ours.add(plain.rule(message) or rule_of(_decoded(_FIBMSG, message), family))
+                    ours.add(rule or rule_of(_decoded(_FIBMSG, message), family))
                 else:
                     others.append(other_of(_decoded(_FIBMSG, message), family))
         return frozenset(ours), tuple(others)
@@ -141,10 +140,12 @@ class Kernel:
 
     def _published(self) -> dict[Proxy, int]:
         """Return every published address, and who marked it."""
-        ask = (struct.pack("=BxxxiHBB", af, 0, 0, NTF_PROXY, 0) for af in self._families.values())
-        found = (plain.proxy(m, self.names) for body in ask
-                 for m in dump(socket.NETLINK_ROUTE, RTM_GETNEIGH, body, "published addresses"))
+        found = (plain.proxy(m, self.names) for af in self._families.values() for m in self._dump_published(af))
         return dict(filter(None, found))
+
+    def _dump_published(self, af: int) -> list[bytes]:
+        ask = struct.pack("=BxxxiHBB", af, 0, 0, plain.NTF_PROXY, 0)
+        return dump(socket.NETLINK_ROUTE, RTM_GETNEIGH, ask, "published addresses")
 
     def stranger(self, table: int) -> str:
         """Return what others have in a table, "" for nothing."""
@@ -209,7 +210,7 @@ class Kernel:
 
     def _apply_proxy(self, verb: str, proxy: Proxy, mark: int) -> None:
         self._ip.neigh("del" if verb == DELETE else "add", family=FAMILIES[proxy.family], dst=proxy.address,
-                       ifindex=self._index(proxy.dev), flags=NTF_PROXY, protocol=mark)
+                       ifindex=self._index(proxy.dev), flags=plain.NTF_PROXY, protocol=mark)
 
     def disown(self, proxies: Iterable[Proxy]) -> None:
         """Take our mark off published addresses: each is made anew, since neighbour.c only ever replaces a mark."""

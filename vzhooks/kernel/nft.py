@@ -18,6 +18,7 @@ from vzhooks.kernel.tables import Unread
 from vzhooks.model import Item
 from vzhooks.policy import guard, layout, nat
 from vzhooks.policy.nat import Nat
+from vzhooks.policy.plan import address_of
 
 # vzctl's PATH for hooks ends in "." on OpenVZ 9 (libvzctl lib/util.c), so nothing is searched by it.
 _ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin", "LC_ALL": "C"}
@@ -25,17 +26,18 @@ TIMEOUT_S = 20
 TRIES = 5
 
 
-def found() -> frozenset[Item]:
+def found(near: frozenset[str] | None = None) -> frozenset[Item]:
     """Return the Skeleton and Elements of our tables, nothing where there are none.
 
-    Raises HostError without nft(8), KernelError where it cannot tell.
+    near: of VEs' addresses these alone. Raises HostError without nft(8), KernelError where it cannot tell.
     """
     with suppress(KernelError, Unread):  # nft(8) knows more, and says what is wrong
-        return _as_written()
-    return _listed_by_nft()
+        return _as_written(near)
+    items = _listed_by_nft()
+    return items if near is None else frozenset(i for i in items if address_of(i) in ("", *near))
 
 
-def _as_written() -> frozenset[Item]:
+def _as_written(near: frozenset[str] | None = None) -> frozenset[Item]:
     """Return what `found` does, of tables that are as we write them; raises KernelError or Unread for all else."""
     generation = Generation()
     try:
@@ -45,7 +47,7 @@ def _as_written() -> frozenset[Item]:
             if guard.ALTERED in skeleton:
                 raise Unread("altered")
             here = {guard.key_of(f, i["set"]["name"]) for f, p in parts.items() for i in p if "set" in i}
-            found = skeleton.union(*(tables.elements(n, k) for n, k in layout.SETS.items() if n in here))
+            found = skeleton.union(*(tables.elements(n, k, near) for n, k in layout.SETS.items() if n in here))
             if generation.now() == before:
                 return found
     finally:

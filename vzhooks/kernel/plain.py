@@ -103,17 +103,15 @@ def route(message: bytes, names: Mapping[int, str]) -> Route | None:
                  number(attrs.get(RTA_PRIORITY)), NOWHERE.get(kind, ""))
 
 
-def rule_marks(message: bytes) -> tuple[int, int | None]:
-    """Return a rule's priority, and who made it; None where the kernel does not keep that."""
+def rule(message: bytes) -> tuple[int, int | None, Rule | None]:
+    """Return a rule's priority, who made it, and itself where it is plain; an old kernel does not keep who."""
     attrs = attributes_of(message)
     protocol = attrs.get(FRA_PROTOCOL)
-    return number(attrs.get(FRA_PRIORITY)), protocol[0] if protocol else None
+    return number(attrs.get(FRA_PRIORITY)), protocol[0] if protocol else None, _rule(message, attrs)
 
 
-def rule(message: bytes) -> Rule | None:
-    """Return a plain rule, such as those of ours are."""
+def _rule(message: bytes, attrs: Mapping[int, bytes]) -> Rule | None:
     family, dst_len, src_len, tos, table, _, _, action, flags = _RTMSG.unpack_from(message, HEADER)
-    attrs = attributes_of(message)
     plain = _OF_RULES.issuperset(attrs) and action in _ACTIONS and not tos
     if not plain or flags & _INVERT or family not in FAMILIES:
         return None

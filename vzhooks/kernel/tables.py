@@ -10,23 +10,26 @@ from __future__ import annotations
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Callable, NamedTuple
 
+from vzhooks.addresses import family_of
 from vzhooks.kernel.dump import HEADER, dump
+from vzhooks.kernel.messages import FAMILIES
 from vzhooks.kernel.plain import address, attributes
 from vzhooks.model import Element
-from vzhooks.policy import guard
+from vzhooks.policy import guard, layout
 
 # include/uapi/linux/netfilter/nfnetlink.h, nf_tables.h; netfilter.h: NFPROTO_INET, NFPROTO_ARP, hooks
 NETLINK_NETFILTER, _SUBSYSTEM = 12, 10 << 8
 GETTABLE, GETCHAIN, GETRULE, GETSET, GETSETELEM = 1, 4, 7, 10, 13
-_FAMILIES = {"inet": 1, "arp": 3}
+_NFPROTO = {"inet": 1, "arp": 3}
 _HOOKS = {"inet": ("prerouting", "input", "forward", "output", "postrouting"), "arp": ("input", "output", "forward")}
 _BODY = HEADER.size + 4
 _HEADS = struct.Struct("=HHHHHH")
 """Length and type of an element, of its key, and of that one's value, which stand before it."""
+_KEY_HEADS = struct.Struct("=HHHH")
 _TABLE_NAME, _TABLE_FLAGS, _OF_TABLE = 1, 2, 1
 _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE, _HOOK_NUMBER, _HOOK_PRIORITY = 3, 4, 5, 7, 1, 2
 _RULE_CHAIN, _RULE_USERDATA, _COMMENT = 2, 7, 0
@@ -81,7 +84,7 @@ def parts(family: str) -> list[dict[str, Any]]:
 
 
 def _dump(kind: int, family: str, *attrs: tuple[int, str]) -> list[bytes]:
-    body = struct.pack("=BBH", _FAMILIES[family], 0, 0)
+    body = struct.pack("=BBH", _NFPROTO[family], 0, 0)
     for type_, text in attrs:
         raw = text.encode() + b"\0"
         body += struct.pack("=HH", 4 + len(raw), type_) + raw + bytes(-len(raw) % 4)
@@ -137,18 +140,25 @@ def _sets(family: str) -> Iterator[str]:
             yield _name(found[_SET_NAME])
 
 
-def elements(name: str, kind: str) -> Iterator[Element]:
+def elements(name: str, kind: str, near: Collection[str] | None = None) -> Iterator[Element]:
     """Return the elements of one of our sets, given its name and type as `guard` has them.
 
-    Raises KernelError as `dump`, and Unread.
+    near: of a set that begins with VEs' addresses those of these alone. Raises KernelError as `dump`, and Unread.
     """
     family, _, bare = name.rpartition(":")
     key, _, data = kind.partition(" ")[2].partition(" : ")
     parts = [_part(k) for k in key.split(" . ")]
     value = _part(data) if data and data != "verdict" else None
+    keys = None if near is None or name not in layout.VE_SETS else _raw(near, parts[0].size)
     for message in _dump(GETSETELEM, family or "inet", (_OF_TABLE, guard.NAME), (_ELEMENTS_SET, bare)):
         body = dict(_attrs(message)).get(_ELEMENTS, b"")
-        yield from _with_data(name, body, parts, value) if data else _plain(name, body, parts)
+        yield from _with_data(name, body, parts, value, keys) if data else _plain(name, body, parts, keys)
+
+
+def _raw(addresses: Iterable[str], size: int) -> frozenset[bytes]:
+    """Return addresses as keys of so many bytes begin with them."""
+    raw = (socket.inet_pton(FAMILIES[family_of(a)], a) for a in addresses)
+    return frozenset(r for r in raw if len(r) == size)
 
 
 def _part(kind: str) -> Part:
@@ -157,8 +167,8 @@ def _part(kind: str) -> Part:
     return _PARTS[kind]
 
 
-def _plain(name: str, body: bytes, parts: list[Part]) -> Iterator[Element]:
-    """Return elements that have nothing but a key: then all are alike but for that."""
+def _plain(name: str, body: bytes, parts: list[Part], keys: Container[bytes] | None) -> Iterator[Element]:
+    """Return elements that have nothing but a key: then all are alike but for that. keys: what may begin them."""
     first, length = body[:_HEADS.size], _HEADS.size + _length(parts)
     layout = struct.Struct(f"{_HEADS.size}s" + "".join(f"{p.size}s{p.padded - p.size}x" for p in parts))
     if body and (len(body) % layout.size or _HEADS.unpack(first)[::2] != (length, length - 4, length - 8)):
@@ -167,7 +177,8 @@ def _plain(name: str, body: bytes, parts: list[Part]) -> Iterator[Element]:
     for head, *raw in layout.iter_unpack(body):
         if head != first:
             raise Unread(name)
-        yield Element(name, tuple([text(part) for text, part in zip(texts, raw)]))
+        if keys is None or raw[0] in keys:
+            yield Element(name, tuple([text(part) for text, part in zip(texts, raw)]))
 
 
 def _length(parts: list[Part]) -> int:
@@ -175,14 +186,17 @@ def _length(parts: list[Part]) -> int:
     return sum(p.padded for p in parts) if parts[1:] else parts[0].size
 
 
-def _with_data(name: str, body: bytes, parts: list[Part], value: Part | None) -> Iterator[Element]:
+def _with_data(name: str, body: bytes, parts: list[Part], value: Part | None,
+               keys: Collection[bytes] | None) -> Iterator[Element]:
     for _, raw in attributes(body, 0, len(body)):
+        if _KEY_HEADS.unpack_from(raw)[::2] != (_length(parts) + 8, _length(parts) + 4):
+            raise Unread(name)
+        if keys is not None and raw[8:8 + parts[0].size] not in keys:
+            continue
         element = _nested(raw)
         if set(element) != {_KEY, _DATA}:
             raise Unread(name)
         key, data = _nested(element[_KEY]).get(_VALUE, b""), _nested(element[_DATA])
-        if len(key) != _length(parts):
-            raise Unread(name)
         yield Element(name, (*_texts(key, parts), _datum(name, data, value)))
 
 

@@ -21,7 +21,7 @@ from vzhooks.neighbours import announce
 from vzhooks.node import evidence, interrupt, log, notes
 from vzhooks.node.descriptors import close_all
 from vzhooks.node.host import Paths
-from vzhooks.run import events, reconcile
+from vzhooks.run import events, near
 from vzhooks.run.request import HOOK, Report, Request
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _follow(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
 
 def _heal(paths: Paths, request: Request, ctid: str) -> Report:
     event = events.Event("heal", ctid)
-    report = reconcile.run(paths, request)
+    report = near.run(paths, request)
     if report.ops or report.changed:
         event.done(report)
     if report.changed:
@@ -137,8 +137,8 @@ def _repeat(places: Sequence[tuple[str, str]], more: Callable[[], Sequence[tuple
 
 
 def _standing_now(places: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    from vzhooks.kernel.netlink import Kernel
-    with Kernel() as kernel:
+    from vzhooks.kernel.nearby import near_to
+    with near_to([a for a, _ in places]) as kernel:
         return standing(places, kernel)
 
 

@@ -28,13 +28,15 @@ from vzhooks.policy.records import RUNNING, STARTING, STOPPING, Expected, Record
 from vzhooks.policy.tables import is_key, is_number
 from vzhooks.policy.trial import Trial
 
+NOT_OURS = (TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+"""What reading raises where a note is not as we write it."""
 
 def load_ves(path: str) -> dict[str, Record]:
     """Return the records of VEs; an absent file is an empty one.
 
     Raises HostError where it is there and cannot be read: that must not look like "no VEs".
     """
-    return checked(path, lambda data: {_ctid(ctid): _record(**r) for ctid, r in data.items()}, "resync", _followed)
+    return checked(path, lambda data: {_ctid(ctid): record_of(**r) for ctid, r in data.items()}, "resync", _followed)
 
 
 def _followed(text: str) -> dict:
@@ -54,8 +56,9 @@ def _ctid(text: str) -> str:
     return text
 
 
-def _record(phase: str, since: float, uplink: str, addresses: list[str], override: str | None = None,
+def record_of(phase: str, since: float, uplink: str, addresses: list[str], override: str | None = None,
             expected: dict | None = None, base: str = "", devices: list[str] = [], root: str = "") -> Record:  # noqa: B006
+    """Return the record that such a note means; raises ValueError or TypeError for what we do not write."""
     _check_texts(devices, phase, uplink, override or "", base, root)
     if not all(DEVICE.fullmatch(d) for d in devices):
         raise ValueError(devices)
@@ -96,8 +99,9 @@ def save_ves(path: str, records: Records) -> None:
 
 
 def text_of(ctid: str, record: Record) -> str:
-    """Return one record as it stands in the file."""
-    return json.dumps({ctid: asdict(record)}, indent=1)[2:-2]
+    """Return one record as it stands in the file, a line."""
+    later = vars(record.expected) if record.expected else None
+    return f" {json.dumps(ctid)}: {json.dumps({**vars(record), 'expected': later})}"
 
 
 def save_texts(path: str, texts: Mapping[str, str]) -> None:
@@ -228,24 +232,38 @@ def checked(path: str, check: Callable[[dict], Any], command: str, read: Callabl
     """Return what a note holds; raises HostError where it is not as we write it."""
     try:
         return check(_load(path, command, read))
-    except (TypeError, ValueError, AttributeError, OverflowError):
-        raise HostError(f"{path}: not as vzhooks writes it; remove it and run `vzhooks {command}`") from None
+    except NOT_OURS:
+        raise not_ours(path, command) from None
+
+
+def not_ours(path: str, command: str) -> HostError:
+    """Return what to raise where a note is not as we write it."""
+    return HostError(f"{path}: not as vzhooks writes it; remove it and run `vzhooks {command}`")
 
 
 def _load(path: str, command: str, read: Callable[[str], Any]) -> dict:
+    text = text_in(path, command)
+    try:
+        data = {} if text is None else read(text)
+    except (ValueError, RecursionError) as error:
+        raise HostError(f"{path}: cannot be read ({_short(error)}); remove it and run `vzhooks {command}`") from None
+    if not isinstance(data, dict):
+        raise TypeError(data)
+    return data
+
+
+def text_in(path: str, command: str) -> str | None:
+    """Return what is in a note, None where there is none."""
     try:
         with open(path, encoding="utf-8") as file:
             found = os.fstat(file.fileno())
             if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
                 raise HostError(f"{path}: others than root can write it; remove it and run `vzhooks {command}`")
-            data = read(file.read())
+            return file.read()
     except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
+        return None
+    except (OSError, ValueError) as error:
         raise HostError(f"{path}: cannot be read ({_short(error)}); remove it and run `vzhooks {command}`") from None
-    if not isinstance(data, dict):
-        raise TypeError(data)
-    return data
 
 
 def _short(error: Exception) -> str:

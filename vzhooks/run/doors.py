@@ -7,8 +7,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from vzhooks.config.settings import Settings
 from vzhooks.node import evidence, notes
 from vzhooks.node.host import Paths
+from vzhooks.policy.datapath import Datapath
+from vzhooks.policy.health import Change
 from vzhooks.policy.plan import ALL, Op, Scope
 from vzhooks.policy.records import Records
 
@@ -53,6 +56,13 @@ class Doors:
 
     def widen(self) -> None:
         """Look at all VEs from now on."""
+
+    def leave(self, settings: Settings, by: Datapath, routed: frozenset[str], changed: tuple[Change, ...]) -> None:
+        """Hear what the node is like where not all VEs are looked at; whoever does so later sees to what changed.
+
+        by: how packets find their uplinks; routed: the addresses of VEs that main has a route to; changed: who stands
+        in for whom since now.
+        """
 
     def due(self, ops: tuple[Op, ...]) -> tuple[Op, ...]:
         """Return which of the changes between found and wanted are to be made."""

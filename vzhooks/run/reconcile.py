@@ -56,7 +56,7 @@ def run(paths: Paths, request: Request, doors: Doors | None = None) -> Report:
         trial.refuse_second(held, request)
         if held and trial.left(held) <= 0 and not request.dry_run and not request.empty:
             try:
-                back, news = _give_back(paths, held, doors)
+                back, news = _give_back(paths, held, Doors())  # which concerns all VEs
             except VzhooksError as error:
                 news = trial.give_up(error)
         report = _run(paths, request, doors)
@@ -165,8 +165,11 @@ class _Run:
         kept = self.kernel.proxies(wanted.items)
         handed = {p for p in kept & obstacles.of_vzctl(self.read, facts) if p not in wanted.items}
         found |= (kept - handed) | {Sysctl(s.key, current[s.key]) for s in hard.wanted}
-        stands = uplinks.who_stands(self.settings, facts.nics, facts.health) if self.doors.is_whole() else None
+        stands = uplinks.who_stands(self.settings, facts.nics, facts.health)
         standing, changed = health.stood(stands, self.read.standing, self.now)
+        if not self.doors.is_whole():
+            self.doors.leave(self.settings, wanted.by, seen.routed, changed)
+            standing, changed = dict(self.read.standing), ()
         scope = plan.ALL if changed else self._scope(count, found, wanted)  # a switch concerns all VEs of an uplink
         ops = self.doors.due(plan.diff(wanted.items | hard.wanted, found, scope))
         problems = (*count.problems, *wanted.problems, *hard.problems, *in_the_way)
