@@ -81,6 +81,8 @@ def _is_reserved(rule: Rule) -> bool:
 def diff(wanted: Set[Item], found: Set[Item], scope: Scope = ALL) -> tuple[Op, ...]:
     """Return the ops that make found equal wanted within the scope, in a safe order."""
     wanted, found = frozenset(wanted), frozenset(found)
+    if wanted == found:
+        return ()
     if _skeletons(wanted) != _skeletons(found):
         return _with_new_guard(wanted, found, scope)
     add = [i for i in wanted - found if scope.covers(i)]

@@ -181,20 +181,20 @@ class _Run:
 
     def _carry_out(self, report: Report, wanted: Wanted, handed: set[Proxy], hard: Outcome) -> Report:
         """Apply; a first change on a node is taken back where somebody who asked for nothing goes nowhere by it."""
-        begins = not self.request.empty and compare.begins(report.found, wanted.items, self._before, hard.hardening)
+        asked = report.ops and not self.request.empty
+        begins = asked and compare.begins(report.found, wanted.items, self._before, hard.hardening)
         before = first.look(self.kernel, report) if begins else {}
         failures = tuple(apply(report.ops, self.kernel, self.request.watch))
-        changed, refused = first.differs(self.kernel, report, before, self.paths, self.request.force,
-                                         wanted.items)
+        changed, refused = first.differs(self.kernel, report, before, self.paths, self.request.force, wanted.items)
         if refused:
             return self._take_back(report, refused)
         self.kernel.disown(handed if self.request.empty else ())
         keep.settle_undo(self.paths, hard, whole=not failures and not self.request.empty)
         dropped, kept = obstacles.drop(self.kernel, () if failures else self.request.drop)
-        failures += kept
-        return replace(report, failures=failures, dropped=dropped, remarks=(*report.remarks, *changed),
+        return replace(report, failures=failures + kept, dropped=dropped, remarks=(*report.remarks, *changed),
                        hardened=hard.hardening.on and not self._before.on,
-                       moved=consequences.moved(report.found, wanted.items, report.ops, report.facts))
+                       moved=consequences.moved(report.found, wanted.items, report.ops, report.facts)
+                       if report.ops else ())
 
     def _take_back(self, report: Report, refused: str) -> Report:
         """Bring back what was found before, in the kernel and in our notes."""
