@@ -143,6 +143,8 @@ def value_of(raw: str) -> str:
 
 
 def _addresses(values: list[str], key: str, where: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if not values:
+        return (), ()
     found: list[str] = []
     notes: list[str] = []
     for token in filter(None, re.split(r"[\s,]+", " ".join(values))):
@@ -175,17 +177,35 @@ def _address(token: str) -> str:
 def _uplink(data: bytes, where: str) -> tuple[str, tuple[str, ...]]:
     """Return the uplink that the last UPLINK line names, and what to tell of them all."""
     lines = list(_uplink_lines(data))
+    if len(lines) == 1 and lines[0].group(1) == b"UPLINK=":  # as nearly all have it
+        return _named(lines[0].group(2), where)
     values = [value_of(m.group(2).decode("utf-8", "surrogateescape")) for m in lines]
     odd = [pair for pair in zip(lines, values) if pair[0].group(1).strip(b" \t") != b"UPLINK="]
     notes = tuple(_odd(data, line, value, where, lines[-1]) for line, value in odd[-MAX_NOTES:])
-    if not values or values[-1] == "none":
+    if not lines:
         return "", notes
-    if values[-1] == "":
+    uplink, more = _named(lines[-1].group(2), where)
+    return uplink, notes + more
+
+
+def _named(raw: bytes, where: str) -> tuple[str, tuple[str, ...]]:
+    """Return the uplink that stands behind `UPLINK=`, and what to tell of it."""
+    uplink = _uplink_in(raw)
+    if uplink is None:
         note = f"{where}: UPLINK is blank, so the VE counts as unassigned; name an uplink or remove the line"
-        return "", (*notes, note)
+        return "", (note,)
+    return uplink, ()
+
+
+@lru_cache(maxsize=1024)
+def _uplink_in(raw: bytes) -> str | None:
+    """Return the uplink that a value names, "" where it says that there is none, None where it says nothing."""
+    text = value_of(raw.decode("utf-8", "surrogateescape"))
+    if text in ("none", ""):
+        return "" if text else None
     # What is no name stays as it is, cut short: it resolves to no uplink, so the VE is cut off, not let out by main.
-    value = plain(listed(values[-1]))
-    return value if len(value) <= MAX_UPLINK else f"{value[:64]}~", notes
+    value = plain(listed(text))
+    return value if len(value) <= MAX_UPLINK else f"{value[:64]}~"
 
 
 def _uplink_lines(data: bytes) -> Iterator[re.Match[bytes]]:

@@ -17,6 +17,7 @@ from vzhooks.policy.roles import Nics
 from vzhooks.policy.uplinks import Way
 
 CUT, MAIN = "cut off", "main"
+EXITS = ("exits4", "exits6")
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def moved(found: Set[Item], wanted: Set[Item], ops: Iterable[Op], facts: Facts) 
 
 
 def _exits(items: Set[Item]) -> dict[str, str]:
-    return {i.value[0]: i.value[1] for i in items if isinstance(i, Element) and i.set.startswith("exits")}
+    return {i.value[0]: i.value[1] for i in items if isinstance(i, Element) and i.set in EXITS}
 
 
 def main_device(address: str, facts: Facts) -> str:
