@@ -29,13 +29,12 @@ _HOOKS = {"inet": ("prerouting", "input", "forward", "output", "postrouting"), "
 _BODY = HEADER.size + 4
 _HEADS = struct.Struct("=HHHHHH")
 """Length and type of an element, of its key, and of that one's value, which stand before it."""
-_KEY_HEADS = struct.Struct("=HHHH")
 _TABLE_NAME, _TABLE_FLAGS, _OF_TABLE = 1, 2, 1
 _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE, _HOOK_NUMBER, _HOOK_PRIORITY = 3, 4, 5, 7, 1, 2
 _RULE_CHAIN, _RULE_USERDATA, _COMMENT = 2, 7, 0
 _SET_NAME, _SET_FLAGS, _ANONYMOUS = 2, 3, 1
 _ELEMENTS_SET, _ELEMENTS = 2, 3
-_KEY, _DATA, _VALUE, _VERDICT, _VERDICT_CODE, _VERDICT_CHAIN, _GOTO = 1, 2, 1, 2, 1, 2, -4
+_DATA, _VALUE, _VERDICT, _VERDICT_CODE, _VERDICT_CHAIN, _GOTO = 2, 1, 2, 1, 2, -4
 
 
 class Unread(Exception):
@@ -187,33 +186,42 @@ def _length(parts: list[Part]) -> int:
 
 
 def _with_data(name: str, body: bytes, parts: list[Part], value: Part | None,
-               keys: Collection[bytes] | None) -> Iterator[Element]:
-    for _, raw in attributes(body, 0, len(body)):
-        if _KEY_HEADS.unpack_from(raw)[::2] != (_length(parts) + 8, _length(parts) + 4):
+               keys: Container[bytes] | None) -> Iterator[Element]:
+    """Return elements of a map; keys: as for `_plain`. What they lead to is the same for many, and told once."""
+    size, place = _length(parts), 0
+    data: dict[bytes, str] = {}
+    while place < len(body):
+        length, _, of_key, _, of_value, _ = _HEADS.unpack_from(body, place)
+        if (of_key, of_value) != (size + 8, size + 4) or length < _HEADS.size + size:
             raise Unread(name)
-        if keys is not None and raw[8:8 + parts[0].size] not in keys:
-            continue
-        element = _nested(raw)
-        if set(element) != {_KEY, _DATA}:
-            raise Unread(name)
-        key, data = _nested(element[_KEY]).get(_VALUE, b""), _nested(element[_DATA])
-        yield Element(name, (*_texts(key, parts), _datum(name, data, value)))
+        first, end = place + _HEADS.size, place + length
+        if keys is None or body[first:first + parts[0].size] in keys:
+            rest = body[first + (size + 3 & ~3):end]
+            if rest not in data:
+                data[rest] = _datum(name, rest, value)
+            yield Element(name, (*_texts(body[first:first + size], parts), data[rest]))
+        place = (end + 3) & ~3
 
 
-def _texts(raw: bytes, parts: list[Part]) -> Iterator[str]:
-    place = 0
+def _texts(raw: bytes, parts: list[Part]) -> list[str]:
+    found, place = [], 0
     for part in parts:
-        yield part.text(raw[place:place + part.size])
+        found.append(part.text(raw[place:place + part.size]))
         place += part.padded
+    return found
 
 
-def _datum(name: str, data: dict[int, bytes], value: Part | None) -> str:
+def _datum(name: str, raw: bytes, value: Part | None) -> str:
+    """Return what an element of a map leads to, by all that stands behind its key; value: None for a verdict."""
+    found = _nested(raw)
+    data = _nested(found.get(_DATA, b""))
+    if found.keys() != {_DATA}:
+        raise Unread(name)
     if value is None:
         verdict = _nested(data.get(_VERDICT, b""))
         if struct.unpack(">i", verdict.get(_VERDICT_CODE, bytes(4)))[0] != _GOTO:
             raise Unread(name)
         return _name(verdict[_VERDICT_CHAIN])
-    raw = data.get(_VALUE, b"")
-    if len(raw) != value.size:
+    if len(data.get(_VALUE, b"")) != value.size:
         raise Unread(name)
-    return value.text(raw)
+    return value.text(data[_VALUE])
