@@ -20,7 +20,7 @@ from typing import NamedTuple
 from bench.hook import env_of, timed
 from tests.lab import Box, ExampleNode
 from tests.lab.ve import config_text
-from tests.resident import resident
+from tests.resident import resident, until
 from tests.site import Site
 
 FEW, MANY = 10, 10000
@@ -34,15 +34,19 @@ child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=[
     (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0), (os.POSIX_SPAWN_OPEN, 2, "/run/said", 577, 420)])
 _, status, used = os.wait4(child, 0)
 took = time.perf_counter() - start
-print(took, used.ru_maxrss / 1024, os.waitstatus_to_exitcode(status))
+print(took, used.ru_maxrss / 1024, used.ru_utime + used.ru_stime, os.waitstatus_to_exitcode(status))
 """
 
 
 class Took(NamedTuple):
-    """Hold the seconds and the megabytes, at their most, that a command took."""
+    """Hold the seconds, the megabytes at their most, and the seconds of a processor that a command took.
+
+    The last are its own and its children's, and not the daemon's.
+    """
 
     seconds: float
-    megabytes: float
+    megabytes: float = 0.0
+    busy: float = 0.0
 
 
 def address(n: int) -> str:
@@ -78,9 +82,9 @@ def node(count: int, datapath: str) -> Iterator[Site]:
 def took(hn: Box, argv: Sequence[str], status: int = 0) -> Took:
     """Run a program in the HN; return what it took."""
     done = hn.run([sys.executable, "-I", "-c", MEASURE, *argv], timeout=900)
-    seconds, megabytes, code = done.stdout.split()
+    seconds, megabytes, busy, code = done.stdout.split()
     assert int(code) == status, (argv, code, hn.read("/run/said")[-500:])
-    return Took(float(seconds), float(megabytes))
+    return Took(float(seconds), float(megabytes), float(busy))
 
 
 def fresh(site: Site) -> Took:
@@ -123,15 +127,16 @@ def measure(count: int, rounds: int, datapath: str) -> dict[str, list[Took]]:
     """Return what each thing takes on a node with so many VEs, without the daemon and with it."""
     with node(count, datapath) as site:
         found = {"resync, from nothing": [fresh(site) for _ in range(rounds)], **commands(site, rounds)}
-        found["mount hook"], found["umount hook"] = ([Took(ms / 1000, 0)] for ms in hooks(site, rounds))
+        found["mount hook"], found["umount hook"] = ([Took(ms / 1000)] for ms in hooks(site, rounds))
         site.node.hn.run([*VZHOOKS, "uninstall", "--force"], timeout=300, check=True)
         site.node.hn.run([*VZHOOKS, "install"], check=True)
         start = time.perf_counter()
         with resident(site) as daemon:
-            found["resync, from nothing, by the daemon"] = [Took(time.perf_counter() - start, 0)]
+            until(lambda: address(count - 1) in site.hn("nft", "list", "set", "inet", "vzhooks", "exits4"))
+            found["resync, from nothing, by the daemon"] = [Took(time.perf_counter() - start)]
             time.sleep(3)
             more = commands(site, rounds)
-            more["mount hook"], more["umount hook"] = ([Took(ms / 1000, 0)] for ms in hooks(site, rounds))
+            more["mount hook"], more["umount hook"] = ([Took(ms / 1000)] for ms in hooks(site, rounds))
             found.update({f"{name}, with the daemon": times for name, times in more.items()})
             found["daemon"] = [Took(0, peak_mb(daemon.process.pid))]
     return found
@@ -140,17 +145,18 @@ def measure(count: int, rounds: int, datapath: str) -> dict[str, list[Took]]:
 def report(many: int, few: dict[str, list[Took]], much: dict[str, list[Took]]) -> bool:
     """Print the figures; return whether the limits hold."""
     middle = {name: (statistics.median(t.seconds for t in small), statistics.median(t.seconds for t in much[name]),
-                     max(t.megabytes for t in much[name])) for name, small in few.items()}
-    print(f"{'':44}{f'{FEW} VEs, s':>14}{f'{many} VEs, s':>14}{'x':>8}{'MB':>8}")
-    for name, (small, big, megabytes) in middle.items():
+                     max(t.megabytes for t in much[name]), statistics.median(t.busy for t in much[name]))
+              for name, small in few.items()}
+    print(f"{'':44}{f'{FEW} VEs, s':>14}{f'{many} VEs, s':>14}{'x':>8}{'busy, s':>10}{'MB':>8}")
+    for name, (small, big, megabytes, busy) in middle.items():
         ratio = big / small if small else 0.0
-        print(f"{name:44}{small:14.3f}{big:14.3f}{ratio:8.2f}{megabytes:8.0f}")
+        print(f"{name:44}{small:14.3f}{big:14.3f}{ratio:8.2f}{busy:10.2f}{megabytes:8.0f}")
     limits = [(f"{name}, s", middle[name][1], limit) for start, limit in (
         ("resync, from nothing", FRESH_S), ("resync, in sync", SYNC_S), ("status", STATUS_S))
         for name in middle if name.startswith(start)]
     limits += [(f"{name}, x beside {FEW}", middle[name][1] / middle[name][0], HOOK_RATIO)
                for name in middle if "hook" in name]
-    limits.append(("memory, MB", max(megabytes for _, _, megabytes in middle.values()), MEMORY_MB))
+    limits.append(("memory, MB", max(megabytes for _, _, megabytes, _ in middle.values()), MEMORY_MB))
     print()
     for name, value, limit in limits:
         print(f"{name:48}{value:9.2f} (limit {limit:g}): {'held' if value <= limit else 'BROKEN'}")
