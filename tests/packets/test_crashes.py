@@ -177,7 +177,10 @@ def test_a_running_ve_s_empty_config_removes_nothing(site):
 
 
 def test_an_nft_that_fails_removes_nothing(site):
-    """Be it absent, failing, or saying what cannot be: no rule goes, and no assigned VE starts."""
+    """Be it absent, failing, or saying what cannot be: no rule goes, and no assigned VE starts.
+
+    Where there is nothing to change nobody needs it.
+    """
     site.ve("101", uplink="eth3")
     site.end_announcers()
     before = site.state()
@@ -186,7 +189,7 @@ def test_an_nft_that_fails_removes_nothing(site):
     for program in (None, "exit 1", "echo '{}'", "echo cut"):
         if program:
             site.node.hn.write("/usr/sbin/nft", f"#!/bin/sh\n{program}\n", 0o755)
-        assert "nft" in site.vzhooks("resync", rc=1).stderr
+        assert site.vzhooks("resync").stdout == ""
         refused = site.vzctl.start("102")
         assert refused.rc != 0
         assert "nft" in refused.stderr

@@ -83,9 +83,23 @@ def _says_absent(result: subprocess.CompletedProcess[str]) -> bool:
 
 def load(text: str) -> None:
     """Carry out a transaction in nft(8) syntax; raises KernelError, nothing then being changed."""
+    before = _state()
     result = _run(["-f", "-"], text)
+    if not result.returncode and before and before == _state():
+        raise KernelError("nft: said that it was done, and changed nothing; reinstall the package nftables")
     if result.returncode:
         raise KernelError(f"nft: {_first_line(result.stderr)}; the guard was left as it was{_hint(result.stderr)}")
+
+
+def _state() -> int:
+    """Return the number of the state that nftables is in, 0 where it does not tell."""
+    generation = Generation()
+    try:
+        return generation.now()
+    except KernelError:
+        return 0
+    finally:
+        generation.close()
 
 
 def check() -> None:
