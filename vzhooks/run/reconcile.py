@@ -167,9 +167,8 @@ class _Run:
         found |= (kept - handed) | {Sysctl(s.key, current[s.key]) for s in hard.wanted}
         stands = uplinks.who_stands(self.settings, facts.nics, facts.health)
         standing, changed = health.stood(stands, self.read.standing, self.now)
-        if not self.doors.is_whole():
-            self.doors.leave(self.settings, wanted.by, seen.routed, changed)
-            standing, changed = dict(self.read.standing), ()
+        self.doors.leave(self.settings, wanted.by, seen.routed, changed)
+        standing, changed = (standing, changed) if self.doors.is_whole() else (dict(self.read.standing), ())
         scope = plan.ALL if changed else self._scope(count, found, wanted)  # a switch concerns all VEs of an uplink
         ops = self.doors.due(plan.diff(wanted.items | hard.wanted, found, scope))
         problems = (*count.problems, *wanted.problems, *hard.problems, *in_the_way)
@@ -193,8 +192,7 @@ class _Run:
         dropped, kept = obstacles.drop(self.kernel, () if failures else self.request.drop)
         return replace(report, failures=failures + kept, dropped=dropped, remarks=(*report.remarks, *changed),
                        hardened=hard.hardening.on and not self._before.on,
-                       moved=consequences.moved(report.found, wanted.items, report.ops, report.facts)
-                       if report.ops else ())
+                       moved=consequences.moved(report.found, wanted.items, report.ops, report.facts))
 
     def _take_back(self, report: Report, refused: str) -> Report:
         """Bring back what was found before, in the kernel and in our notes."""
