@@ -132,7 +132,8 @@ def measure(count: int, rounds: int, datapath: str) -> dict[str, list[Took]]:
         site.node.hn.run([*VZHOOKS, "install"], check=True)
         start = time.perf_counter()
         with resident(site) as daemon:
-            until(lambda: address(count - 1) in site.hn("nft", "list", "set", "inet", "vzhooks", "exits4"))
+            until(lambda: address(count - 1) in site.node.hn.run(  # none while there is no table
+                ["nft", "list", "set", "inet", "vzhooks", "exits4"]).stdout)
             found["resync, from nothing, by the daemon"] = [Took(time.perf_counter() - start)]
             time.sleep(3)
             more = commands(site, rounds)
