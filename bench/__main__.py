@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Measure vzhooks on this machine, in namespaces of its own: `python -m bench [PART ...]`, as root.
+
+All parts take less than ten minutes on two cores. Exit 1 where a limit is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from bench.found import Found, as_data
+from bench.ground import Given, say
+from bench.table import terminal, verdicts
+from vzhooks import __version__
+from vzhooks.config.keys import NODE
+
+PARTS = {"rate": "packets and round trips, by number of VEs",
+         "hooks": "one hook, with the daemon and without, beside few VEs and many",
+         "resyncs": "resync of 100 VEs, from nothing and in sync",
+         "storms": "200 hooks, and 200 starts, at once",
+         "moves": "what a running VE loses when it moves to another uplink",
+         "heals": "how soon the way is back"}
+QUICK = Given(rounds=3, many=1000)
+
+
+def main() -> int:
+    """Measure the parts named, or all; print each as it is done."""
+    given = _arguments()
+    for tool in ("ip", "bash", "nft"):
+        if not shutil.which(tool):
+            raise SystemExit(f"bench: {tool} is needed for the comparison; install it")
+    found, start = Found(), time.monotonic()
+    for part in given.part or PARTS:
+        say(f"{part}: {PARTS[part]}")
+        of = import_module(f"bench.{part}").measure(QUICK if given.quick else Given())
+        print(terminal(as_data(of)["rows"]), flush=True)
+        found.add(of)
+    data = {**_about(time.monotonic() - start), **as_data(found)}
+    print(f"\n{verdicts(data['limits'])}")
+    if given.json:
+        Path(given.json).write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+    return 0 if all(limit.held for limit in found.limits) else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__,
+                                     epilog="; ".join(f"{name}: {text}" for name, text in PARTS.items()))
+    parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)}; by default all of them")
+    parser.add_argument("--quick", action="store_true", help="a look: 3 rounds, no more than 1,000 VEs")
+    parser.add_argument("--json", metavar="FILE", help="write what was found there as well")
+    given = parser.parse_args()
+    unknown = [part for part in given.part if part not in PARTS]
+    if unknown:
+        parser.error(f"no such part: {', '.join(unknown)} (choose from {', '.join(PARTS)})")
+    return given
+
+
+def _about(seconds: float) -> dict[str, Any]:
+    return {"vzhooks": __version__, "kernel": platform.release(), "cores": os.cpu_count(),
+            "python": platform.python_version(), "default": NODE["datapath"].default, "seconds": round(seconds)}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
