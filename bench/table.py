@@ -40,9 +40,10 @@ def markdown(rows: Sequence[Data]) -> str:
     """Return rows as a table of a page: a line for each place, a column for each rival, ratios in brackets."""
     names = list(dict.fromkeys(r["who"] for r in rows))
     lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for where in dict.fromkeys((r["what"], r["where"]) for r in rows):
-        cells = {r["who"]: _cell(r) for r in rows if (r["what"], r["where"]) == where}
-        lines.append(f"| {', '.join(filter(None, where))} | " + " | ".join(cells.get(n, "") for n in names) + " |")
+    for what, unit, where in dict.fromkeys((r["what"], r["unit"], r["where"]) for r in rows):
+        cells = {r["who"]: _cell(r) for r in rows if (r["what"], r["where"]) == (what, where)}
+        label = ", ".join(filter(None, (what, where, unit)))
+        lines.append(f"| {label} | " + " | ".join(cells.get(n, "") for n in names) + " |")
     return "\n".join(lines) + "\n"
 
 

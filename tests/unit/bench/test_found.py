@@ -40,8 +40,8 @@ def test_the_terminal_shows_each_row_and_what_is_broken(data):
 
 def test_a_page_has_a_column_for_each_rival(data):
     assert markdown(data["rows"][:3]).splitlines() == [
-        "| | bash | vzhooks |", "|---|---|---|", "| start, beside 10 VEs | 5.00 | 10.0 (2.00 x) |",
-        "| start, beside 100 VEs |  | 30.0 |"]
+        "| | bash | vzhooks |", "|---|---|---|", "| start, beside 10 VEs, ms | 5.00 | 10.0 (2.00 x) |",
+        "| start, beside 100 VEs, ms |  | 30.0 |"]
 
 
 def test_figures_have_the_digits_that_count():
