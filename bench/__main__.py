@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from bench.found import Found, as_data
+from bench.found import as_data, merged
 from bench.ground import Given, say
 from bench.table import terminal, verdicts
 from vzhooks import __version__
@@ -37,17 +37,20 @@ def main() -> int:
     for tool in ("ip", "bash", "nft"):
         if not shutil.which(tool):
             raise SystemExit(f"bench: {tool} is needed for the comparison; install it")
-    found, start = Found(), time.monotonic()
+    data: dict[str, Any] = {**_about(), "seconds": {}, "rows": [], "limits": []}
     for part in given.part or PARTS:
         say(f"{part}: {PARTS[part]}")
-        of = import_module(f"bench.{part}").measure(QUICK if given.quick else Given())
-        print(terminal(as_data(of)["rows"]), flush=True)
-        found.add(of)
-    data = {**_about(time.monotonic() - start), **as_data(found)}
-    print(f"\n{verdicts(data['limits'])}")
+        start = time.monotonic()
+        found = as_data(import_module(f"bench.{part}").measure(QUICK if given.quick else Given()), part)
+        data["seconds"][part] = round(time.monotonic() - start)
+        print(terminal(found["rows"]), flush=True)
+        for key in found:
+            data[key] += found[key]
+    print(f"\n{verdicts(data['limits'])}\n\n{sum(data['seconds'].values())} seconds")
     if given.json:
-        Path(given.json).write_text(json.dumps(data, indent=1) + "\n", "utf-8")
-    return 0 if all(limit.held for limit in found.limits) else 1
+        before = json.loads(given.json.read_text("utf-8")) if given.json.exists() else {}
+        given.json.write_text(json.dumps(merged(before, list(PARTS), data), indent=1) + "\n", "utf-8")
+    return 0 if all(limit["held"] for limit in data["limits"]) else 1
 
 
 def _arguments() -> argparse.Namespace:
@@ -55,7 +58,8 @@ def _arguments() -> argparse.Namespace:
                                      epilog="; ".join(f"{name}: {text}" for name, text in PARTS.items()))
     parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)}; by default all of them")
     parser.add_argument("--quick", action="store_true", help="a look: 3 rounds, no more than 1,000 VEs")
-    parser.add_argument("--json", metavar="FILE", help="write what was found there as well")
+    parser.add_argument("--json", metavar="FILE", type=Path,
+                        help="write what was found there as well, in place of what it has of the same parts")
     given = parser.parse_args()
     unknown = [part for part in given.part if part not in PARTS]
     if unknown:
@@ -63,9 +67,9 @@ def _arguments() -> argparse.Namespace:
     return given
 
 
-def _about(seconds: float) -> dict[str, Any]:
+def _about() -> dict[str, Any]:
     return {"vzhooks": __version__, "kernel": platform.release(), "cores": os.cpu_count(),
-            "python": platform.python_version(), "default": NODE["datapath"].default, "seconds": round(seconds)}
+            "python": platform.python_version(), "default": NODE["datapath"].default}
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ class Limit:
 
 @dataclass
 class Found:
-    """Gather what parts found."""
+    """Gather what a part found."""
 
     rows: list[Row] = field(default_factory=list)
     limits: list[Limit] = field(default_factory=list)
@@ -59,11 +59,6 @@ class Found:
                 return row
         raise LookupError(f"{part}: nothing measured for {what}, {where}, {who}")
 
-    def add(self, other: Found) -> None:
-        """Take in what another part found."""
-        self.rows += other.rows
-        self.limits += other.limits
-
 
 def ratio(row: Row, rows: Sequence[Row]) -> float | None:
     """Return how many times the base's figure a row's is; None for the base, and where there is none."""
@@ -71,14 +66,24 @@ def ratio(row: Row, rows: Sequence[Row]) -> float | None:
     return None if base is None or base is row or not base.median else row.median / base.median
 
 
-def as_data(found: Found) -> dict[str, Any]:
-    """Return what was found for JSON: rows with median, least, most, ratio; limits with whether they hold."""
+def as_data(found: Found, part: str) -> dict[str, Any]:
+    """Return what a part found for JSON: rows with median, least, most, ratio; limits with whether they hold."""
     rows = [{"part": r.part, "what": r.what, "where": r.where, "who": r.who, "unit": r.unit, "taken": len(r.values),
              "median": _short(r.median), "min": _short(min(r.values)), "max": _short(max(r.values)),
              "ratio": _short(ratio(r, found.rows)), "base": r.base} for r in found.rows]
-    limits = [{"name": m.name, "value": _short(m.value), "limit": m.bound, "least": m.least, "held": m.held}
+    limits = [{"part": part, "name": m.name, "value": _short(m.value), "limit": m.bound, "least": m.least,
+               "held": m.held}
               for m in found.limits]
     return {"rows": rows, "limits": limits}
+
+
+def merged(before: dict[str, Any], parts: Sequence[str], now: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of a run in place of what another one had found of the same parts; parts: all, in their order."""
+    seconds = {**before.get("seconds", {}), **now["seconds"]}
+    kept = {key: [entry for entry in before.get(key, ()) if entry["part"] not in now["seconds"]] + now[key]
+            for key in ("rows", "limits")}
+    return {**now, "seconds": {part: seconds[part] for part in parts if part in seconds},
+            **{key: sorted(kept[key], key=lambda entry: parts.index(entry["part"])) for key in kept}}
 
 
 def _short(value: float | None) -> float | None:

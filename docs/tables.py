@@ -40,7 +40,7 @@ def named(page: str) -> list[str]:
 
 def _about(data: dict[str, Any]) -> str:
     return (f"vzhooks {data['vzhooks']}, {data['cores']} cores, kernel {data['kernel']}, Python {data['python']}; "
-            f"the run took {data['seconds'] / 60:.1f} minutes.\n")
+            f"all took {sum(data['seconds'].values()) / 60:.0f} minutes.\n")
 
 
 def _limits(limits: list[dict[str, Any]]) -> str:

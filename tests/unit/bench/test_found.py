@@ -5,7 +5,7 @@ from importlib import import_module
 import pytest
 
 from bench.__main__ import PARTS
-from bench.found import Found, Limit, Row, as_data
+from bench.found import Found, Limit, Row, as_data, merged
 from bench.table import figure, markdown, terminal, verdicts
 
 ROWS = [Row("hooks", "start", "beside 10 VEs", "bash", "ms", (4.0, 6.0, 5.0), base=True),
@@ -17,7 +17,7 @@ ROWS = [Row("hooks", "start", "beside 10 VEs", "bash", "ms", (4.0, 6.0, 5.0), ba
 
 @pytest.fixture
 def data():
-    return as_data(Found(ROWS, [Limit("a hook", 2.0, 2.0), Limit("packets", 0.84, 0.85, least=True)]))
+    return as_data(Found(ROWS, [Limit("a hook", 2.0, 2.0), Limit("packets", 0.84, 0.85, least=True)]), "hooks")
 
 
 def test_a_ratio_is_to_the_base_beside_as_many(data):
@@ -47,6 +47,17 @@ def test_a_page_has_a_column_for_each_rival(data):
 def test_figures_have_the_digits_that_count():
     assert [figure(v) for v in (0.0, 0.123, 9.876, 98.76, 987.6, 98765.4)] == [
         "0.00", "0.12", "9.88", "98.8", "988", "98,765"]
+
+
+def test_a_part_measured_again_takes_the_place_of_what_it_had_found():
+    def run(value, **seconds):
+        entries = [{"part": part, "value": value} for part in seconds]
+        return {"vzhooks": value, "seconds": seconds, "rows": entries, "limits": entries}
+    both = merged(run(1, moves=10, rate=60), ["rate", "hooks", "moves"], run(2, rate=70, hooks=5))
+    assert both["seconds"] == {"rate": 70, "hooks": 5, "moves": 10} and both["vzhooks"] == 2
+    assert both["rows"] == both["limits"] == [
+        {"part": "rate", "value": 2}, {"part": "hooks", "value": 2}, {"part": "moves", "value": 1}]
+    assert merged({}, ["rate"], run(1, rate=60)) == run(1, rate=60)
 
 
 def test_what_was_not_measured_is_named():
