@@ -37,19 +37,18 @@ def main() -> int:
     for tool in ("ip", "bash", "nft"):
         if not shutil.which(tool):
             raise SystemExit(f"bench: {tool} is needed for the comparison; install it")
-    data: dict[str, Any] = {**_about(), "seconds": {}, "rows": [], "limits": []}
+    data: dict[str, Any] = {**_about(), "rows": [], "limits": []}
+    start = time.monotonic()
     for part in given.part or PARTS:
         say(f"{part}: {PARTS[part]}")
-        start = time.monotonic()
         found = as_data(import_module(f"bench.{part}").measure(QUICK if given.quick else Given()), part)
-        data["seconds"][part] = round(time.monotonic() - start)
         print(terminal(found["rows"]), flush=True)
         for key in found:
             data[key] += found[key]
-    print(f"\n{verdicts(data['limits'])}\n\n{sum(data['seconds'].values())} seconds")
+    print(f"\n{verdicts(data['limits'])}\n\nin {time.monotonic() - start:.0f} seconds")
     if given.json:
         before = json.loads(given.json.read_text("utf-8")) if given.json.exists() else {}
-        given.json.write_text(json.dumps(merged(before, list(PARTS), data), indent=1) + "\n", "utf-8")
+        given.json.write_text(json.dumps(merged(before, data, list(PARTS)), indent=1) + "\n", "utf-8")
     return 0 if all(limit["held"] for limit in data["limits"]) else 1
 
 

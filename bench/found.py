@@ -72,18 +72,16 @@ def as_data(found: Found, part: str) -> dict[str, Any]:
              "median": _short(r.median), "min": _short(min(r.values)), "max": _short(max(r.values)),
              "ratio": _short(ratio(r, found.rows)), "base": r.base} for r in found.rows]
     limits = [{"part": part, "name": m.name, "value": _short(m.value), "limit": m.bound, "least": m.least,
-               "held": m.held}
-              for m in found.limits]
+               "held": m.held} for m in found.limits]
     return {"rows": rows, "limits": limits}
 
 
-def merged(before: dict[str, Any], parts: Sequence[str], now: dict[str, Any]) -> dict[str, Any]:
-    """Return the data of a run in place of what another one had found of the same parts; parts: all, in their order."""
-    seconds = {**before.get("seconds", {}), **now["seconds"]}
-    kept = {key: [entry for entry in before.get(key, ()) if entry["part"] not in now["seconds"]] + now[key]
+def merged(before: dict[str, Any], now: dict[str, Any], order: Sequence[str]) -> dict[str, Any]:
+    """Return the data of a run, with what another one had found of parts that it did not measure; order: of all."""
+    measured = {entry["part"] for entry in now["rows"]}
+    kept = {key: [entry for entry in before.get(key, ()) if entry["part"] not in measured] + now[key]
             for key in ("rows", "limits")}
-    return {**now, "seconds": {part: seconds[part] for part in parts if part in seconds},
-            **{key: sorted(kept[key], key=lambda entry: parts.index(entry["part"])) for key in kept}}
+    return {**now, **{key: sorted(kept[key], key=lambda entry: order.index(entry["part"])) for key in kept}}
 
 
 def _short(value: float | None) -> float | None:

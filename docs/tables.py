@@ -39,8 +39,8 @@ def named(page: str) -> list[str]:
 
 
 def _about(data: dict[str, Any]) -> str:
-    return (f"vzhooks {data['vzhooks']}, {data['cores']} cores, kernel {data['kernel']}, Python {data['python']}; "
-            f"all took {sum(data['seconds'].values()) / 60:.0f} minutes.\n")
+    return (f"vzhooks {data['vzhooks']}, {data['cores']} processors, kernel {data['kernel']}, "
+            f"Python {data['python']}.\n")
 
 
 def _limits(limits: list[dict[str, Any]]) -> str:
