@@ -67,7 +67,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _about() -> dict[str, Any]:
-    return {"vzhooks": __version__, "kernel": platform.release(), "cores": os.cpu_count(),
+    return {"vzhooks": __version__, "kernel": platform.release().partition("-")[0], "cores": os.cpu_count(),
             "python": platform.python_version(), "default": NODE["datapath"].default}
 
 

@@ -52,6 +52,11 @@ def say(words: str) -> None:
     print(f"bench: {words}", file=sys.stderr, flush=True)
 
 
+def beside(ves: int) -> str:
+    """Return in words how many VEs are on a node."""
+    return f"{ves:,} VE" if ves == 1 else f"{ves:,} VEs"
+
+
 def address(n: int) -> str:
     """Return the address of a VE, by its number below 65,536."""
     return f"10.{n >> 8 & 255}.{n & 255}.7"

@@ -8,7 +8,20 @@ from contextlib import contextmanager
 from typing import Callable
 
 from bench.found import Found, Limit, Row
-from bench.ground import MOUNT, UMOUNT, Given, daemon, environ, in_turns, populate, say, settle, timed, write_configs
+from bench.ground import (
+    MOUNT,
+    UMOUNT,
+    Given,
+    beside,
+    daemon,
+    environ,
+    in_turns,
+    populate,
+    say,
+    settle,
+    timed,
+    write_configs,
+)
 from bench.recipes import ADD, BATCH_ADD, BATCH_DEL, DEL, put
 from tests.lab import ExampleNode
 from tests.site import Site
@@ -39,7 +52,7 @@ def measure(given: Given) -> Found:
         found.rows += _with_daemon(site, given.rounds, FEW)
         populate(site.node.hn, FIRST + FEW, ALONE - FEW)
         say(f"hooks: beside {ALONE} VEs, without the daemon")
-        found.rows += rows(f"beside {ALONE} VEs", in_turns(given.rounds, pairs(site, BASH, BATCH, OURS)))
+        found.rows += rows(f"beside {beside(ALONE)}", in_turns(given.rounds, pairs(site, BASH, BATCH, OURS)))
         populate(site.node.hn, FIRST + ALONE, given.many - ALONE)
         found.rows += _with_daemon(site, given.rounds, given.many)
     found.limits = _limits(found, given.many)
@@ -56,7 +69,7 @@ def _with_daemon(site: Site, rounds: int, ves: int) -> list[Row]:
             settle(pid)
             in_turns(1, pairs(site, who))  # the first one warms up
             taken.update(in_turns(rounds, pairs(site, who)))
-    return rows(f"beside {ves} VEs", taken)
+    return rows(f"beside {beside(ves)}", taken)
 
 
 def pairs(site: Site, *names: str) -> Mapping[str, Callable[[], Mapping[str, float]]]:
@@ -75,10 +88,10 @@ def rows(where: str, taken: Mapping[str, list[float]]) -> list[Row]:
 
 def _limits(found: Found, many: int) -> list[Limit]:
     def median(ves: int, who: str) -> float:
-        return found.row("hooks", START, f"beside {ves} VEs", who).median
+        return found.row("hooks", START, f"beside {beside(ves)}", who).median
 
     few = median(FEW, RESIDENT)
     return [Limit("a mount hook without the daemon, x the bash hook", median(ALONE, OURS) / median(ALONE, BASH),
                   HOOK_LIMIT),
             Limit("a mount hook with the daemon, x the bash hook", few / median(FEW, BASH), RESIDENT_LIMIT),
-            Limit(f"the same beside {many} VEs, x beside {FEW}", median(many, RESIDENT) / few, MANY_LIMIT)]
+            Limit(f"the same beside {beside(many)}, x beside {FEW}", median(many, RESIDENT) / few, MANY_LIMIT)]

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 from bench import sender
 from bench.found import Found, Limit, Row
-from bench.ground import Given, address, run_ves, say, vzhooks, write_configs
+from bench.ground import Given, address, beside, run_ves, say, vzhooks, write_configs
 from tests.lab import ExampleNode
 from tests.lab.links import change_address
 from tests.lab.node import CLIENT, NICS
@@ -88,10 +88,10 @@ def _rows(lane: Lane, turns: list[tuple[float, list[float]]]) -> list[Row]:
     figures = {PACKETS: ("k/s", [packets / 1000 for packets, _ in turns]),
                MIDDLE: ("us", [statistics.median(trips) for _, trips in turns]),
                SLOWEST: ("us", [statistics.quantiles(trips, n=100)[98] for _, trips in turns])}
-    return [Row("rate", what, f"{lane.ves} VEs", lane.datapath, unit, tuple(values), lane.datapath == NOTHING)
+    return [Row("rate", what, beside(lane.ves), lane.datapath, unit, tuple(values), lane.datapath == NOTHING)
             for what, (unit, values) in figures.items()]
 
 
 def _limit(found: Found, ves: int) -> Limit:
-    of, bare = (found.row("rate", PACKETS, f"{ves} VEs", who).median for who in (DEFAULT, NOTHING))
-    return Limit(f"packets beside {ves} VEs by default ({DEFAULT}), x bare node", of / bare, LEAST, least=True)
+    of, bare = (found.row("rate", PACKETS, beside(ves), who).median for who in (DEFAULT, NOTHING))
+    return Limit(f"packets beside {ves:,} VEs by default ({DEFAULT}), x bare node", of / bare, LEAST, least=True)

@@ -21,7 +21,7 @@ def rates() -> str:
     data = json.loads(DATA.read_text("utf-8"))
     rows = data["rows"]
     sizes = list(dict.fromkeys(r["where"] for r in rows if r["what"] == PACKETS))
-    ticks = {float(n): f"{int(size.split()[0]):,}" for n, size in enumerate(sizes)}
+    ticks = {float(n): size.split()[0] for n, size in enumerate(sizes)}
     share = Field(80, 100, 340, 260, -0.3, len(sizes) - 0.7, 0.0, 1.2)
     trip = Field(520, 100, 340, 260, -0.3, len(sizes) - 0.7, 1.0, 1000.0, log=True)
     parts = [text(20, 34, "What one VE's packets cost beside others", "head"),
@@ -31,10 +31,12 @@ def rates() -> str:
              *trip.foot(ticks, False), *trip.side({10.0 ** n: f"{10 ** n:,}" for n in range(4)})]
     for field in (share, trip):
         parts.append(text(field.left + field.width / 2, 400, "VEs with an uplink on the node", "dim small", "middle"))
-    for n, who in enumerate(who for who in COLOURS if any(r["who"] == who for r in rows if r["what"] == PACKETS)):
+    left = 50.0
+    for who in (who for who in COLOURS if any(r["who"] == who for r in rows if r["what"] == PACKETS)):
         parts += [*_curve(share, rows, PACKETS, who, sizes, True), *_curve(trip, rows, MIDDLE, who, sizes, False),
-                  line([(80 + 215 * n, 426), (110 + 215 * n, 426)], COLOURS[who], who == "auto"),
-                  text(118 + 215 * n, 431, WORDS[who] + (", the default" if who == data["default"] else ""))]
+                  line([(left, 426), (left + 30, 426)], COLOURS[who], who == "auto"),
+                  text(left + 38, 431, WORDS[who] + (", the default" if who == data["default"] else ""))]
+        left += 195
     return picture(900, 450, "Packet rate and round trip over the number of VEs", parts)
 
 
