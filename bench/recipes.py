@@ -19,7 +19,7 @@ SCRIPTS = {
 set -e
 . /etc/vz/conf/$VEID.conf
 ip rule show | grep -q "from $IP_ADDRESS lookup 1003" || {
-    ip rule add to "$IP_ADDRESS" lookup main suppress_prefixlength 31 priority 1000
+    ip rule add to "$IP_ADDRESS" lookup main suppress_prefixlength 31 priority 1000 2>/dev/null || :
     ip rule add from "$IP_ADDRESS" lookup 1003 priority 1010
 }
 ip route replace 192.168.18.0/24 dev eth3 table 1003
