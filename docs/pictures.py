@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Draw the pictures of the pages: `python -m docs.pictures`.
+"""Draw the pictures of the pages, and put in the tables of figures: `python -m docs.pictures`.
 
-The node before and after is what docs/make.py measured; the numbers of rules come from the code that makes them.
+The node before and after is what docs/make.py measured, the flap what docs/flap.py did, the rates what `python -m
+bench` found; the numbers of rules come from the code that makes them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from docs.flapping import flap
+from docs.panels import dashboard
+from docs.rates import rates
 from docs.svg import box, lines, number, picture, text, way
+from docs.tables import filled
 from tests.lab.demo import VES
 from tests.lab.node import CLIENT, NICS
 from vzhooks.policy import priorities
@@ -129,14 +134,17 @@ def _step(n: int, source: int, target: int, words: str, y: float, refuses: bool)
             *number(left - 22, y + 2, n), text(left, y + 6, words)]
 
 
-PICTURES = {"node": node, "packet": packet, "mount": mount}
+PICTURES = {"node": node, "packet": packet, "mount": mount, "flap": flap, "rates": rates,
+            "dashboard": dashboard}
 
 
 def main() -> None:
-    """Write all pictures."""
+    """Write all pictures and tables."""
     FOLDER.mkdir(exist_ok=True)
     for name, draw in PICTURES.items():
         (FOLDER / f"{name}.svg").write_text(draw(), "utf-8")
+    for path in FOLDER.parent.glob("*.md"):
+        path.write_text(filled(path.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

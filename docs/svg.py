@@ -6,9 +6,11 @@ from __future__ import annotations
 from html import escape
 
 STYLE = """
-svg { --paper: #ffffff; --box: #f3f5f7; --ink: #1f2328; --dim: #59636e; --a: #0a58ca; --b: #1a7f37; --bad: #c4252f; }
+svg { --paper: #ffffff; --box: #f3f5f7; --ink: #1f2328; --dim: #59636e; --a: #0a58ca; --b: #1a7f37; --bad: #c4252f;
+  --c: #8250df; --d: #9a6700; }
 @media (prefers-color-scheme: dark) {
-  svg { --paper: #0d1117; --box: #1c232c; --ink: #e6edf3; --dim: #9da7b1; --a: #6cb0ff; --b: #56d364; --bad: #ff7b72; }
+  svg { --paper: #0d1117; --box: #1c232c; --ink: #e6edf3; --dim: #9da7b1; --a: #6cb0ff; --b: #56d364; --bad: #ff7b72;
+    --c: #d2a8ff; --d: #e3b341; }
 }
 text { font: 14px system-ui, "Segoe UI", "DejaVu Sans", sans-serif; fill: var(--ink); }
 .head { font-size: 17px; font-weight: 600; }
@@ -17,8 +19,14 @@ text { font: 14px system-ui, "Segoe UI", "DejaVu Sans", sans-serif; fill: var(--
 .box { fill: var(--box); stroke: var(--dim); }
 .way { fill: none; stroke-width: 2.5; }
 .paper { fill: var(--paper); }
+.small { font-size: 12px; }
+.strong { font-weight: 600; }
+.big { font-size: 26px; font-weight: 600; }
+.onbar { fill: var(--paper); }
+.grid { stroke: var(--dim); stroke-opacity: 0.3; }
+.axis, .mark { stroke: var(--dim); }
 """
-COLOURS = {"a": "var(--a)", "b": "var(--b)", "bad": "var(--bad)", "ink": "var(--ink)", "dim": "var(--dim)"}
+COLOURS = {name: f"var(--{name})" for name in ("a", "b", "c", "d", "bad", "ink", "dim")}
 
 
 def picture(width: int, height: int, title: str, parts: list[str]) -> str:

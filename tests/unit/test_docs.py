@@ -8,6 +8,8 @@ import pytest
 from docs.make import PAGES, named
 from docs.pictures import FOLDER, PICTURES
 from docs.scenes import SCENES
+from docs.tables import filled, tables
+from docs.tables import named as tables_of
 from vzhooks.config import settings
 from vzhooks.config.keys import NODE, UPLINK
 from vzhooks.usage.commands import STATUSES
@@ -71,6 +73,12 @@ def test_a_picture_is_what_the_code_draws(name):
     text = (FOLDER / f"{name}.svg").read_text()
     assert text == PICTURES[name](), "python -m docs.pictures"
     assert "prefers-color-scheme: dark" in text and f"pictures/{name}.svg" in "".join(TEXTS.values())
+
+
+def test_tables_are_what_was_measured_last():
+    for name, text in TEXTS.items():
+        assert filled(text) == text, f"{name}: python -m docs.pictures"
+    assert {name for text in TEXTS.values() for name in tables_of(text)} == set(tables())
 
 
 def test_no_picture_and_no_block_is_of_the_past():

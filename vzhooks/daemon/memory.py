@@ -24,7 +24,7 @@ from vzhooks.policy.guard import ALTERED
 from vzhooks.policy.plan import ADD, ALL, Op, Scope, address_of
 from vzhooks.policy.priorities import PASS, UNMARKED
 from vzhooks.policy.records import RUNNING, Expected, Record, Records
-from vzhooks.run.doors import Doors, TooNear
+from vzhooks.run.doors import Doors, Wider
 from vzhooks.run.request import Request
 
 WHOLE = 16
@@ -159,14 +159,15 @@ class Near(Doors):
         return not self._ctids
 
     def all(self) -> Scope:
-        """Let a run change what concerns all VEs; raises TooNear where it does not see them all."""
+        """Let a run change what concerns all VEs; raises Wider where it does not see them all."""
         if self._ctids:
-            raise TooNear
+            raise Wider
         return ALL
 
-    def widen(self) -> None:
-        """Look at all VEs from now on."""
+    def wide(self) -> Doors:
+        """Return by what to look at all VEs: this, from now on."""
         self._wide = True
+        return self
 
     def due(self, ops: tuple[Op, ...]) -> tuple[Op, ...]:
         """Leave alone what the node has beside VEs: others need what these do not."""

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from vzhooks.kernel.netlink import Kernel
 
 
-class TooNear(Exception):
-    """Say that what concerns all VEs has to change, so that all have to be looked at."""
+class Wider(BaseException):
+    """Say that all VEs have to be looked at: no error, for nobody else to catch."""
 
 
 class Doors:
@@ -51,11 +51,12 @@ class Doors:
         return True
 
     def all(self) -> Scope:
-        """Let a run change what concerns all VEs; raises TooNear where it does not see them all."""
+        """Let a run change what concerns all VEs; raises Wider where it does not see them all."""
         return ALL
 
-    def widen(self) -> None:
-        """Look at all VEs from now on."""
+    def wide(self) -> Doors:
+        """Return by what to look at all VEs."""
+        return self
 
     def leave(self, settings: Settings, by: Datapath, routed: frozenset[str], changed: tuple[Change, ...]) -> None:
         """Hear what the node is like where not all VEs are looked at; whoever does so later sees to what changed.

@@ -26,7 +26,7 @@ from vzhooks.policy.health import Change
 from vzhooks.policy.plan import ADD, REPLACE, Op, Scope, address_of, shape
 from vzhooks.policy.records import RUNNING, Expected, Record, Records
 from vzhooks.run import reconcile, trial
-from vzhooks.run.doors import Doors
+from vzhooks.run.doors import Doors, Wider
 from vzhooks.run.request import Report, Request
 
 if TYPE_CHECKING:
@@ -37,15 +37,10 @@ FEW, MOST = 50, 64
 _RUNS = re.compile(rf'"phase": "{RUNNING}".*?"uplink": "([^"]*)"', re.DOTALL)
 
 
-class Wider(BaseException):
-    """Say that the whole node has to be looked at: no error, for nobody to catch."""
-
-
 def run(paths: Paths, request: Request) -> Report:
     """Carry out a run as `reconcile.run`, for one VE by what is near it."""
     if request.named and len(request.named) == 1 and os.path.exists(paths.engaged) and not _is_over(paths):
-        with suppress(Wider):
-            return reconcile.run(paths, request, Near(paths, request, next(iter(request.named))))
+        return reconcile.run(paths, request, Near(paths, request, next(iter(request.named))))
     return reconcile.run(paths, request)
 
 
@@ -111,6 +106,10 @@ class Near(Doors):
     def is_whole(self) -> bool:
         """Tell that there are others."""
         return False
+
+    def wide(self) -> Doors:
+        """Return by what to look at all VEs."""
+        return Doors()
 
     def all(self) -> Scope:
         """Raise Wider, since this does not see all VEs."""

@@ -33,7 +33,7 @@ from vzhooks.policy.records import Record
 from vzhooks.policy.trial import Trial
 from vzhooks.policy.wanting import Wanted
 from vzhooks.run import first, inputs, keep, obstacles, trial
-from vzhooks.run.doors import Doors, TooNear
+from vzhooks.run.doors import Doors, Wider
 from vzhooks.run.inputs import Inputs
 from vzhooks.run.request import HOOK, Report, Request
 
@@ -89,9 +89,8 @@ def _run(paths: Paths, request: Request, doors: Doors) -> Report:
         else:
             with doors.kernel() as kernel:
                 report = _Run(paths, request, read, kernel, doors).report()
-    except TooNear:
-        doors.widen()
-        return _run(paths, request, doors)
+    except Wider:
+        return _run(paths, request, doors.wide())
     return replace(report, warnings=read.warnings, configs=read.configs, ini=read.settings)
 
 
@@ -128,8 +127,7 @@ class _Run:
 
     def __init__(self, paths: Paths, request: Request, read: Inputs, kernel: Kernel, doors: Doors) -> None:
         self.paths, self.request, self.read, self.kernel, self.doors = paths, request, read, kernel, doors
-        self.now = host.since_boot()
-        self.settings, self.known, self.configs = read.settings, read.known, read.configs
+        self.now, self.settings, self.known, self.configs = host.since_boot(), read.settings, read.known, read.configs
 
     def report(self) -> Report:
         """Decide and, unless dry or refused, note down and carry out."""
