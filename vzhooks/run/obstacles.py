@@ -11,13 +11,26 @@ from vzhooks.errors import KernelError
 from vzhooks.kernel import sysctl
 from vzhooks.kernel.apply import Failure
 from vzhooks.model import Problem, Proxy, Sysctl
+from vzhooks.node.host import Paths
 from vzhooks.policy import harden, sources, uplinks, wanting
 from vzhooks.policy.evidence import may_have_uplink
 from vzhooks.policy.facts import Facts, without_ipv6
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.priorities import BAND
+from vzhooks.run import keep
 from vzhooks.run.inputs import Inputs
 from vzhooks.run.request import COMMAND, Report, Request
+
+
+def none_here(paths: Paths, read: Inputs, request: Request) -> bool:
+    """Tell whether the kernel need not be asked: a hook, and no VE here has an uplink; or one of no VE yet."""
+    if request.event is None:
+        return False
+    if request.event.name == "mount" and request.event.ctid not in read.configs:
+        return True  # create and register mount before the config has its name (libvzctl lib/create.c)
+    if read.settings.reserved or read.settings.unassigned != "main" or not keep.is_quiet(paths):
+        return False
+    return not any(r.uplink for r in read.known.values()) and not any(map(may_have_uplink, read.configs.values()))
 
 
 def in_the_way(request: Request, read: Inputs, others: Iterable[Other]) -> list[Problem]:

@@ -24,7 +24,7 @@ from vzhooks.node.host import Paths
 from vzhooks.policy import census, compare, consequences, harden, health, plan, tables, uplinks, wanting
 from vzhooks.policy.consequences import Move
 from vzhooks.policy.datapath import RULE
-from vzhooks.policy.evidence import Evidence, may_have_uplink
+from vzhooks.policy.evidence import Evidence
 from vzhooks.policy.facts import Facts, in_this_node, known_of, settle
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.harden import Outcome
@@ -82,27 +82,20 @@ def _give_back(paths: Paths, held: Trial, doors: Doors) -> tuple[Report, str]:
 
 
 def _run(paths: Paths, request: Request, doors: Doors) -> Report:
-    read = inputs.read(paths, request, host.since_boot(), doors)
     try:
-        if _untouched(paths, read, request):
-            report = _note_only(paths, read, request, doors)
-        else:
-            with doors.kernel() as kernel:
-                report = _Run(paths, request, read, kernel, doors).report()
+        return _by(paths, request, doors)
     except Wider:
-        return _run(paths, request, doors.wide())
+        return _by(paths, request, doors.wide())
+
+
+def _by(paths: Paths, request: Request, doors: Doors) -> Report:
+    read = inputs.read(paths, request, host.since_boot(), doors)
+    if obstacles.none_here(paths, read, request):
+        report = _note_only(paths, read, request, doors)
+    else:
+        with doors.kernel() as kernel:
+            report = _Run(paths, request, read, kernel, doors).report()
     return replace(report, warnings=read.warnings, configs=read.configs, ini=read.settings)
-
-
-def _untouched(paths: Paths, read: Inputs, request: Request) -> bool:
-    """Tell whether the kernel need not be asked: a hook, and no VE here has an uplink; or one of no VE yet."""
-    if request.event is None:
-        return False
-    if request.event.name == "mount" and request.event.ctid not in read.configs:
-        return True  # create and register mount before the config has its name (libvzctl lib/create.c)
-    if read.settings.reserved or read.settings.unassigned != "main" or not keep.is_quiet(paths):
-        return False
-    return not any(r.uplink for r in read.known.values()) and not any(map(may_have_uplink, read.configs.values()))
 
 
 def _note_only(paths: Paths, read: Inputs, request: Request, doors: Doors) -> Report:
