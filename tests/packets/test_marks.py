@@ -134,6 +134,19 @@ nft add rule inet other own meta mark != 0x00550001 iifname != lo counter name d
 
 
 @pytest.mark.generation(4)
+def test_doctor_says_what_rules_cost_a_node_that_has_outgrown_them(site):
+    site.ini("[node]\ndatapath = rule\n")
+    site.ve("102", *[f"10.9.0.{n}" for n in range(1, 65)], uplink="eth4")
+    found = site.vzhooks("doctor", rc=None).stdout
+    says = found.partition("outgrown: ")[2].partition("fix:")[0]
+    assert "datapath = rule" in says and "64 addresses go by rules" in says
+    assert 0.1 < float(says.partition("walks by: ")[2].split()[0]) < 500
+    site.ini("[node]\ndatapath = auto\n")
+    site.vzhooks("resync")
+    assert "outgrown" not in site.vzhooks("doctor", rc=None).stdout
+
+
+@pytest.mark.generation(4)
 def test_auto_takes_the_map_where_many_ves_have_an_uplink(site: Site):
     site.ini("[node]\ndatapath = auto\n")
     site.both("101", uplink="eth3")

@@ -44,7 +44,7 @@ class Exam:
     answered the probe, macs: device -> MAC; reachable, lookups, others: as in View; nat: address
     translations of others; untrusted: what of our code others than root can change; silent: the daemon is installed
     where it should run, and does not answer; moved, lost: who asked for nothing and goes another way, or nowhere, by
-    rules of ours, with the line that says it.
+    rules of ours, with the line that says it; walk_us: what rules cost a packet here, in microseconds.
     """
 
     report: Report = field(default_factory=Report)
@@ -68,6 +68,7 @@ class Exam:
     silent: bool = False
     moved: Mapping[Flow, str] = field(default_factory=dict)
     lost: Mapping[Flow, str] = field(default_factory=dict)
+    walk_us: float = 0.0
 
     @property
     def view(self) -> View:

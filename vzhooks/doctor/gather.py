@@ -16,6 +16,7 @@ from vzhooks.addresses import family_of, host_prefix
 from vzhooks.ask import command
 from vzhooks.config.settings import Settings
 from vzhooks.config.vzconf import VeConfig
+from vzhooks.doctor import rule_checks
 from vzhooks.doctor.findings import Exam
 from vzhooks.errors import InputError, VzhooksError
 from vzhooks.install import chain, shim, units
@@ -26,6 +27,7 @@ from vzhooks.node import host, trust
 from vzhooks.node.host import Paths
 from vzhooks.policy import compare, harden, uplinks
 from vzhooks.policy.compare import Flow
+from vzhooks.policy.datapath import OUTGROWN
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.marks import Marks
 from vzhooks.policy.nat import Nat
@@ -63,6 +65,7 @@ def gather(paths: Paths, ask: bool) -> Exam:
         nat=nat, networkd=_networkd(), untrusted=tuple(trust.untrusted(trust.executed())),
         silent=units.is_here() and os.path.exists(paths.daemon_unit) and not command.hello(__version__),
         answers=probe.ask(lan, macs, assigned) if ask else {}, macs=macs, moved=seen.moved, lost=seen.lost,
+        walk_us=seen.walk_us,
     )
 
 
@@ -75,10 +78,11 @@ class _Seen:
     lookups: Mapping[tuple[str, str], Lookup] = field(default_factory=dict)
     moved: Mapping[Flow, str] = field(default_factory=dict)
     lost: Mapping[Flow, str] = field(default_factory=dict)
+    walk_us: float = 0.0
 
 
 def _kernel(seen: view.View) -> _Seen:
-    from vzhooks.kernel.asking import answers
+    from vzhooks.kernel.asking import answers, walk_us
     from vzhooks.kernel.netlink import Kernel
     with Kernel() as kernel:
         strangers = {n: text for n in sorted(set(seen.report.tables.values())) if (text := kernel.stranger(n))}
@@ -86,8 +90,11 @@ def _kernel(seen: view.View) -> _Seen:
     strangers.update({n: f"table {n} is looked up by another's rule: {looked[n]}" for n in seen.report.tables.values()
                       if n in looked and n not in strangers})
     asked = dict.fromkeys((*view.questions(seen), *_of_main(seen)))
-    lookups, reachable = answers(asked, view.places(seen), seen.report.facts, Marks(seen.report.found))
-    return _Seen(strangers, reachable, lookups, *_by_ours(seen.report))
+    marks = Marks(seen.report.found)
+    lookups, reachable = answers(asked, view.places(seen), seen.report.facts, marks)
+    by_rule = rule_checks.by_rule(seen.report)
+    cost = walk_us(by_rule[-1], seen.report.facts, marks) if len(by_rule) >= OUTGROWN else 0.0
+    return _Seen(strangers, reachable, lookups, *_by_ours(seen.report), cost)
 
 
 def _by_ours(report: Report) -> tuple[dict[Flow, str], dict[Flow, str]]:

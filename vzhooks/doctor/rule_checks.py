@@ -7,10 +7,14 @@ from collections.abc import Iterator
 
 from vzhooks.addresses import family_of
 from vzhooks.doctor.findings import ERROR, WARNING, Exam, Finding, lan
+from vzhooks.model import Rule
 from vzhooks.policy.compare import Flow
+from vzhooks.policy.datapath import OUTGROWN, hindrance
 from vzhooks.policy.foreign import NAMES, Other, mend
 from vzhooks.policy.priorities import BAND, ENTER, FROM_VE
 from vzhooks.policy.shown import shell
+from vzhooks.policy.uplinks import available
+from vzhooks.run.request import Report
 from vzhooks.status import verdict
 from vzhooks.status.view import FAR
 
@@ -116,8 +120,24 @@ def bystanders(exam: Exam) -> Iterator[Finding]:
                           f"{fix}; nothing where it is meant")
 
 
+def by_rule(report: Report) -> list[str]:
+    """Return the addresses that go by a rule of their own."""
+    return [i.src.partition("/")[0] for i in report.found if isinstance(i, Rule) and i.priority == FROM_VE and i.src]
+
+
+def outgrown(exam: Exam) -> Iterator[Finding]:
+    """More addresses than rules should serve."""
+    count, datapath = len(by_rule(exam.report)), exam.settings.datapath
+    if count >= OUTGROWN:
+        why = hindrance(exam.settings, exam.facts, available(exam.settings, exam.facts.nics))
+        evidence = (f"{count} addresses go by rules of their own, which each packet walks by: {exam.walk_us:.1f} "
+                    "microseconds for a packet of a VE, measured now")
+        fix = "take datapath = rule out of the ini" if datapath == "rule" else f"mend what keeps it from the map: {why}"
+        yield Finding("outgrown", WARNING, f"datapath = {datapath}", evidence, fix)
+
+
 def _owner(flow: Flow, exam: Exam) -> str:
     return next((w.ve.ctid for w in exam.report.ways if {flow.src, flow.dst} & set(w.ve.addresses)), "VE")
 
 
-CHECKS = (drift, strangers, host_routes, before, shadowed, bystanders, translations)
+CHECKS = (drift, strangers, host_routes, before, shadowed, bystanders, translations, outgrown)

@@ -23,6 +23,8 @@ from vzhooks.policy.uplinks import Way, every
 RULE, MAP, AUTO = "rule", "map", "auto"
 MANY, FEW = 10, 6
 """From so many addresses on `auto` takes the map, and below so few the rules again: by what `python -m bench` shows."""
+OUTGROWN = 64
+"""From so many on rules cost a packet much."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def decide(settings: Settings, facts: Facts, ways: Iterable[Way], found: Iterabl
     if settings.datapath == RULE or not (settings.datapath == MAP or _many(ways, bool(marked), whole)):
         return RULES, []
     names = {u.name for u in every(settings, facts.nics)} | {w.uplink.name for w in ways if w.uplink}
-    why = _hindrance(settings, facts, names)
+    why = hindrance(settings, facts, names)
     if why:
         return RULES, [Problem("", f"[node] datapath = map: {why}; rules are used")] if settings.datapath == MAP else []
     known = {n: marked[tables[uplink_key(n)]] for n in names if tables.get(uplink_key(n)) in marked}
@@ -96,7 +98,7 @@ def _many(ways: Iterable[Way], is_map: bool, whole: bool) -> bool:
     return held >= (FEW if is_map else MANY)
 
 
-def _hindrance(settings: Settings, facts: Facts, names: Iterable[str]) -> str:
+def hindrance(settings: Settings, facts: Facts, names: Iterable[str]) -> str:
     """Return why marks cannot be used on this node, "" where they can."""
     mask = settings.mark_mask
     theirs = next((o for o in facts.others if o.mark and not (o.inverted and not o.mark[0] & mask)), None)
