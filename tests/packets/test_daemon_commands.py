@@ -1,13 +1,15 @@
 """A command says the same whether the daemon carries it out or it does so by itself."""
 
+import os
 import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
-from tests.resident import Resident, resident, until
+from tests.resident import Resident, quiet, resident, until
 from tests.site import pair
 from tests.told import one_line
 
@@ -53,9 +55,16 @@ def test_a_command_whose_daemon_dies_ends_all_the_same(site):
 
 
 def children(daemon: Resident) -> list[str]:
-    """Return the process ids of those that work for it."""
+    """Return the process ids of those that carry out commands for it: each leads a session, no nft(8) does."""
     with open(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children", encoding="ascii") as file:
-        return file.read().split()
+        found = file.read().split()
+    return [pid for pid in found if _session(int(pid)) == int(pid)]
+
+
+def _session(pid: int) -> int:
+    with suppress(ProcessLookupError):
+        return os.getsid(pid)
+    return 0
 
 
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -71,6 +80,39 @@ def test_a_signal_ends_a_command_as_if_it_were_alone(site, number, status):
         holder.kill()
         assert command.returncode in (status, -number if number == signal.SIGTERM else status) and out == "", err
         until(lambda: children(daemon) == [])
+
+
+# Whatever it forks gets a Ctrl-C before its first step.
+BORN_STRUCK = """
+import os, runpy, signal, sys
+os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGINT))
+sys.argv = ["vzhooks", "daemon"]
+runpy.run_module("vzhooks", run_name="__main__")
+"""
+
+
+def test_a_signal_for_a_command_just_begun_does_not_end_the_daemon(site):
+    daemon = Resident(site, [sys.executable, "-I", "-c", BORN_STRUCK]).ready()
+    try:
+        for _ in range(3):
+            done = site.vzhooks("resync", rc=130)
+            assert (done.stdout, done.stderr) == ("", "vzhooks: interrupted, nothing was changed\n")
+        assert daemon.answers()
+    finally:
+        daemon.close()
+
+
+def test_a_daemon_that_ends_has_commands_end_in_order(site):
+    with resident(site) as daemon:
+        site.both("101", uplink="eth3")
+        quiet(site)
+        holder = site.node.hn.popen(["flock", "-F", "/run/vzhooks/lock", "sleep", "60"])
+        command = site.node.hn.popen([sys.executable, "-I", "-m", "vzhooks", "resync"], stdout=-1, stderr=-1)
+        until(lambda: len(children(daemon)) == 1)
+        daemon.close()
+        out, err = command.communicate(timeout=30)
+        holder.kill()
+        assert (command.returncode, out, err) == (130, "", "vzhooks: interrupted, nothing was changed\n")
 
 
 def test_hooks_wait_for_a_lock_that_others_hold_and_keep_the_daemon_free(site):
