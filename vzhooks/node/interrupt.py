@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 HELD = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+STOPS = {signal.SIGTSTP, signal.SIGTTOU}
 INTERRUPTED = 130
 
 
@@ -45,6 +46,16 @@ def orderly() -> Iterator[None]:
 def hold() -> None:
     """Keep the signals waiting from here on: what begins now is brought to its end."""
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
+
+
+@contextmanager
+def unstopped() -> Iterator[None]:
+    """Keep a Ctrl-Z waiting inside: who is stopped keeps from others what he holds."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS - before)
 
 
 def struck() -> int:
