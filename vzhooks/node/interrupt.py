@@ -8,8 +8,9 @@ terminal's Ctrl-C would otherwise end in the midst of its work.
 from __future__ import annotations
 
 import os
+import select
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 HELD = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
@@ -65,10 +66,29 @@ def struck() -> int:
     return 128 + info.si_signo if info else 0
 
 
-def wait(seconds: float) -> int:
-    """Sleep, once signals are held, until one of them comes; return the exit status it stands for, 0 for none."""
-    info = signal.sigtimedwait(HELD, seconds)
-    return 128 + info.si_signo if info else 0
+def wait(seconds: float, fds: Collection[int] = ()) -> int:
+    """Sleep, once signals are held, until one of them comes or a descriptor can be read.
+
+    Return the exit status that the signal stands for, 0 for none.
+    """
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    former = {number: signal.signal(number, lambda *_: None) for number in HELD}
+    told = signal.set_wakeup_fd(writer)  # where the number of a signal goes that comes, be it before the poll
+    poll = select.poll()
+    for fd in (reader, *fds):
+        poll.register(fd, select.POLLIN)
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+        poll.poll(seconds * 1000)
+    finally:
+        hold()
+        signal.set_wakeup_fd(told)
+        for number, handler in former.items():
+            signal.signal(number, handler)
+        os.close(writer)
+    with open(reader, "rb") as pipe:
+        struck = pipe.read(1)
+    return 128 + struck[0] if struck else 0
 
 
 def release() -> None:
