@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from tests.resident import Resident, quiet, resident, until
-from tests.site import pair
+from tests.site import Site, pair
 from tests.told import one_line
 
 pytestmark = pytest.mark.generation(4)
@@ -43,7 +43,7 @@ def test_all_commands_say_the_same_with_the_daemon(site):
 def test_a_command_whose_daemon_dies_ends_all_the_same(site):
     site.both("101", uplink="eth3")
     with resident(site) as daemon:
-        until(lambda: site.vzhooks("resync", "--dry-run", rc=None).stdout == "")
+        idle(site, daemon)
         holder = site.node.hn.popen(["flock", "-F", "/run/vzhooks/lock", "sleep", "1"])
         command = site.node.hn.popen([sys.executable, "-I", "-m", "vzhooks", "resync"], stdout=-1, stderr=-1)
         until(lambda: len(children(daemon)) == 1)
@@ -52,6 +52,12 @@ def test_a_command_whose_daemon_dies_ends_all_the_same(site):
         holder.wait()
         assert (command.returncode, out) == (0, ""), err
         one_line(err, "no changes made")
+
+
+def idle(site: Site, daemon: Resident) -> None:
+    """Wait until nothing is due and nobody works for the daemon, as the last command's child may still do."""
+    quiet(site)
+    until(lambda: children(daemon) == [])
 
 
 def children(daemon: Resident) -> list[str]:
@@ -71,7 +77,7 @@ def _session(pid: int) -> int:
 def test_a_signal_ends_a_command_as_if_it_were_alone(site, number, status):
     site.both("101", uplink="eth3")
     with resident(site) as daemon:
-        until(lambda: site.vzhooks("resync", "--dry-run", rc=None).stdout == "")
+        idle(site, daemon)
         holder = site.node.hn.popen(["flock", "-F", "/run/vzhooks/lock", "sleep", "60"])
         command = site.node.hn.popen([sys.executable, "-I", "-m", "vzhooks", "resync"], stdout=-1, stderr=-1)
         until(lambda: len(children(daemon)) == 1)
@@ -105,7 +111,7 @@ def test_a_signal_for_a_command_just_begun_does_not_end_the_daemon(site):
 def test_a_daemon_that_ends_has_commands_end_in_order(site):
     with resident(site) as daemon:
         site.both("101", uplink="eth3")
-        quiet(site)
+        idle(site, daemon)
         holder = site.node.hn.popen(["flock", "-F", "/run/vzhooks/lock", "sleep", "60"])
         command = site.node.hn.popen([sys.executable, "-I", "-m", "vzhooks", "resync"], stdout=-1, stderr=-1)
         until(lambda: len(children(daemon)) == 1)
@@ -118,7 +124,7 @@ def test_a_daemon_that_ends_has_commands_end_in_order(site):
 def test_hooks_wait_for_a_lock_that_others_hold_and_keep_the_daemon_free(site):
     with resident(site) as daemon:
         site.both("102", uplink="eth4")
-        until(lambda: site.vzhooks("resync", "--dry-run", rc=None).stdout == "")
+        idle(site, daemon)
         holder = site.node.hn.popen(["flock", "-F", "/run/vzhooks/lock", "sleep", "60"])
         site.node.create_ve("101", pair("101"), "eth3")
         hook = site.node.hn.popen(["/etc/vz/conf/vps.mount"], env=site.vzctl.environment("101"), stdin=-3, stdout=-1,
