@@ -145,7 +145,7 @@ class Healer(Part):
         """Say who keeps the node from being mended, once he does so for long, or is stopped."""
         now, found = time.monotonic(), holder.of(self.paths.lock)
         self._busy = self._busy or now
-        long_s = host.STOPPED_S if found and found.is_stopped else LONG_S
+        long_s = holder.STOPPED_S if found and found.is_stopped else LONG_S
         if now - self._busy > long_s:
             self._say({f"{self.paths.lock}: {holder.blame(found, long_s, 'the node is mended after that')}"})
 

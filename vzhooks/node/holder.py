@@ -12,6 +12,8 @@ LOCKS = "/proc/locks"
 STATES = {"R": "running", "S": "running", "I": "running", "D": "waiting for a disk", "T": "stopped",
           "t": "stopped by a debugger"}
 LONGEST = 60
+LOOK_S, STOPPED_S = 0.2, 2.0
+"""How often whoever waits for the lock looks who has it, and how long he waits for one who is stopped."""
 
 
 @dataclass(frozen=True)

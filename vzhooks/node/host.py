@@ -20,8 +20,6 @@ from vzhooks.policy.evidence import Reading
 CTID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 READ_WAIT_S, READ_PAUSE_S = 0.45, 0.05
 _PART = 1 << 14
-LOOK_S, STOPPED_S = 0.2, 2.0
-"""How often whoever waits for the lock looks who has it, and how long he waits for one who is stopped."""
 HOOKS = ("vps.mount", "vps.umount", "vps.postumount")
 HOOK_HEAD = b"#!/bin/sh\n# vzhooks hook script for "
 """Begins every version's scripts; one that only mentions us further down is an administrator's."""
@@ -138,13 +136,13 @@ def lock(path: str, wait_s: float) -> Iterator[None]:
 
 
 def _take(path: str, handle: int, wait_s: float) -> None:
-    """Take the lock; raises LockBusy when `wait_s` is over, or who has it was stopped for `STOPPED_S`."""
+    """Take the lock; raises LockBusy when `wait_s` is over, or who has it was stopped for `holder.STOPPED_S`."""
     until, since, last = time.monotonic() + wait_s, 0.0, 0
-    while not flocked(handle, min(LOOK_S, max(0.0, until - time.monotonic()))):
+    while not flocked(handle, min(holder.LOOK_S, max(0.0, until - time.monotonic()))):
         now, found = time.monotonic(), holder.of(path)
         stopped = found.pid if found and found.is_stopped else 0
         since, last = since if stopped == last else now, stopped
-        if now >= until or (stopped and now - since >= STOPPED_S):
+        if now >= until or (stopped and now - since >= holder.STOPPED_S):
             raise LockBusy(f"{path}: {holder.blame(found, wait_s)}")
 
 
