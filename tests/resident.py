@@ -82,8 +82,10 @@ def resident(site: Site) -> Iterator[Resident]:
 
 
 def quiet(site: Site) -> None:
-    """Wait until nothing is due any more."""
-    until(lambda: site.vzhooks("resync", "--dry-run", rc=None).stdout == "")
+    """Wait until nothing is due any more; fail with what is."""
+    start = time.monotonic()
+    while due := site.vzhooks("resync", "--dry-run", rc=None).stdout:
+        assert time.monotonic() - start < LONGEST_S, due
 
 
 @contextmanager

@@ -149,6 +149,7 @@ class ExampleNode:
         """Give the HN one more NIC on the LAN, up and without an address."""
         with self.lan.ipr() as ipr:
             self._plug(ipr, self.lan.index("lan0"), self.hn, nic, mac)
+        self._answer_at_once(nic)
         self.link(nic, up=True)
 
     def second_network(self) -> None:
@@ -218,9 +219,8 @@ class ExampleNode:
         set_link(ipr, index, True)
 
     def _configure_hn(self) -> None:
-        for family in ("ipv4", "ipv6"):
-            for nic in self.nics:  # proxies answer up to 0.8 s late otherwise; new namespaces have no "default" of it
-                self.hn.sysctl(f"net/{family}/neigh/{nic}/proxy_delay", 0)
+        for nic in self.nics:
+            self._answer_at_once(nic)
         with self.hn.ipr() as ipr:
             for nic, (_, address, address6) in self.nics.items():
                 index = self.hn.index(nic)
@@ -230,6 +230,11 @@ class ExampleNode:
             eth0 = self.hn.index("eth0")
             change_route(ipr, "add", "0.0.0.0/0", oif=eth0, gateway=GATEWAY)
             change_route(ipr, "add", "::/0", oif=eth0, gateway=GATEWAY6)
+
+    def _answer_at_once(self, nic: str) -> None:
+        """Have proxies answer without delay, of 0.8 s at most; new namespaces have no "default" of it."""
+        for family in ("ipv4", "ipv6"):
+            self.hn.sysctl(f"net/{family}/neigh/{nic}/proxy_delay", 0)
 
     def _configure_venet(self) -> None:
         """Send what comes from VEs to the HN, always, and what comes from the HN to a VE, or nowhere."""

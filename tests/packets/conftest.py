@@ -24,6 +24,7 @@ BRIDGED = "4b"
 def pytest_configure(config):
     config.addinivalue_line("markers", "bridged: run on vzctl 4 whose venet0 is a bridge too")
     config.addinivalue_line("markers", "datapaths: run by marks as well as by rules")
+    config.addinivalue_line("markers", "unmended: goes by what stays broken, so never run it with the daemon")
 
 
 def node_of(rp_filter, generation):
@@ -37,6 +38,11 @@ def rp_filters(generation, core):
     return (0, 1, 2) if core else EACH_RP_FILTER if generation == 4 else (1,)
 
 
+def beside_daemon(generation, core):
+    """Tell whether a test with `every` runs with the daemon as well: the core promises, in a full run all of them."""
+    return FULL or (core and generation != BRIDGED)
+
+
 def pytest_generate_tests(metafunc):
     """Run on both generations, or on those a test names; on the bridged venet0 what is core or marked so."""
     marker = metafunc.definition.get_closest_marker("generation")
@@ -47,7 +53,8 @@ def pytest_generate_tests(metafunc):
     ways = ("", "map") if core or FULL or metafunc.definition.get_closest_marker("datapaths") else ("",)
     if "every" in metafunc.fixturenames:
         settings = [(r, g, False, way) for g in generations for way in ways for r in rp_filters(g, core)]
-        settings += [(1, 4, True, "")] if core and 4 in generations else []
+        unmended = metafunc.definition.get_closest_marker("unmended")
+        settings += [(1, g, True, "") for g in generations if beside_daemon(g, core) and not unmended]
         ids = [f"vz{g}-rp_filter{r}{'-daemon' * daemon}{'-map' * bool(way)}" for r, g, daemon, way in settings]
         metafunc.parametrize("every", settings, indirect=True, ids=ids)
     for name, scope in (("site", None), ("bare", None), ("shared", "module")):

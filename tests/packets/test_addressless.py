@@ -7,9 +7,11 @@ import pytest
 from tests.lab.node import GATEWAY, GATEWAY6, MACS
 from tests.lab.tap import Tap
 from tests.lab.wire import flush_neighbours, neighbour, ping
+from tests.resident import until
 from tests.site import BEYONDS, CLIENTS, OWN, pair
 
 NIC, MAC = "eth5", "00:0c:29:b3:a2:75"
+EVERYWHERE = (*BEYONDS, *CLIENTS)
 INI = f"[uplink:isp5]\ndevice = {NIC}\ngateway = {GATEWAY}\ngateway6 = {GATEWAY6}\n"
 
 
@@ -25,10 +27,11 @@ def begun(site):
 @pytest.mark.core
 def test_it_asks_in_no_other_nic_s_name(every):
     begun(every)
+    until(lambda: every.ping("101", EVERYWHERE, count=1) == 1)  # its addresses are published once they are routed
     ten = neighbour(every.node.client, "192.168.18.10")
     flush_neighbours(every.node.hn)
     with Tap(every.node.hn, NIC) as tap:
-        for dst in (*BEYONDS, *CLIENTS):
+        for dst in EVERYWHERE:
             assert every.ping("101", dst) == 3, dst
         time.sleep(1)
         asked = tap.find(outgoing=True, proto="arp")

@@ -8,6 +8,7 @@ import pytest
 from tests.lab.node import GATEWAY6, MACS
 from tests.lab.tap import Tap
 from tests.lab.wire import neighbour, ping
+from tests.resident import until
 from tests.site import BEYONDS, CLIENTS, NICS, OWN, OWN6, SIX101, SIX102, VE101, VE102, pair
 
 VES = {VE101: "eth3", SIX101: "eth3", VE102: "eth4", SIX102: "eth4"}
@@ -172,9 +173,10 @@ def test_resync_announces_what_it_moved(every):
     for address in pair("101"):
         assert ping(every.node.client, address, count=1) == 1
         assert neighbour(every.node.client, address) == MACS["eth3"]
-    every.node.write_conf("101", pair("101"), "eth4")
     with Tap(every.node.hn, *NICS) as tap:
+        every.node.write_conf("101", pair("101"), "eth4")
         every.vzhooks("resync", "101")
+        until(lambda: tap.find(outgoing=True, proto="icmp6", info=f"advert {SIX101}"))  # be it the daemon's
         told = tap.find(outgoing=True, proto="icmp6", info=f"advert {SIX101}")
     assert {f.nic for f in told} == {"eth4"}
     assert [neighbour(every.node.client, address) for address in pair("101")] == [MACS["eth4"]] * 2

@@ -1,14 +1,16 @@
 """A command says the same whether the daemon carries it out or it does so by itself."""
 
+import os
 import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
-from tests.resident import Resident, resident, until
-from tests.site import pair
+from tests.resident import Resident, quiet, resident, until
+from tests.site import Site, pair
 from tests.told import one_line
 
 pytestmark = pytest.mark.generation(4)
@@ -41,7 +43,7 @@ def test_all_commands_say_the_same_with_the_daemon(site):
 def test_a_command_whose_daemon_dies_ends_all_the_same(site):
     site.both("101", uplink="eth3")
     with resident(site) as daemon:
-        until(lambda: site.vzhooks("resync", "--dry-run", rc=None).stdout == "")
+        idle(site, daemon)
         holder = site.node.hn.popen(["flock", "-F", "/run/vzhooks/lock", "sleep", "1"])
         command = site.node.hn.popen([sys.executable, "-I", "-m", "vzhooks", "resync"], stdout=-1, stderr=-1)
         until(lambda: len(children(daemon)) == 1)
@@ -52,17 +54,30 @@ def test_a_command_whose_daemon_dies_ends_all_the_same(site):
         one_line(err, "no changes made")
 
 
+def idle(site: Site, daemon: Resident) -> None:
+    """Wait until nothing is due and nobody works for the daemon, as the last command's child may still do."""
+    quiet(site)
+    until(lambda: children(daemon) == [])
+
+
 def children(daemon: Resident) -> list[str]:
-    """Return the process ids of those that work for it."""
+    """Return the process ids of those that carry out commands for it: each leads a session, no nft(8) does."""
     with open(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children", encoding="ascii") as file:
-        return file.read().split()
+        found = file.read().split()
+    return [pid for pid in found if _session(int(pid)) == int(pid)]
+
+
+def _session(pid: int) -> int:
+    with suppress(ProcessLookupError):
+        return os.getsid(pid)
+    return 0
 
 
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_command_as_if_it_were_alone(site, number, status):
     site.both("101", uplink="eth3")
     with resident(site) as daemon:
-        until(lambda: site.vzhooks("resync", "--dry-run", rc=None).stdout == "")
+        idle(site, daemon)
         holder = site.node.hn.popen(["flock", "-F", "/run/vzhooks/lock", "sleep", "60"])
         command = site.node.hn.popen([sys.executable, "-I", "-m", "vzhooks", "resync"], stdout=-1, stderr=-1)
         until(lambda: len(children(daemon)) == 1)
@@ -73,10 +88,43 @@ def test_a_signal_ends_a_command_as_if_it_were_alone(site, number, status):
         until(lambda: children(daemon) == [])
 
 
+# Whatever it forks gets a Ctrl-C before its first step.
+BORN_STRUCK = """
+import os, runpy, signal, sys
+os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGINT))
+sys.argv = ["vzhooks", "daemon"]
+runpy.run_module("vzhooks", run_name="__main__")
+"""
+
+
+def test_a_signal_for_a_command_just_begun_does_not_end_the_daemon(site):
+    daemon = Resident(site, [sys.executable, "-I", "-c", BORN_STRUCK]).ready()
+    try:
+        for _ in range(3):
+            done = site.vzhooks("resync", rc=130)
+            assert (done.stdout, done.stderr) == ("", "vzhooks: interrupted, nothing was changed\n")
+        assert daemon.answers()
+    finally:
+        daemon.close()
+
+
+def test_a_daemon_that_ends_has_commands_end_in_order(site):
+    with resident(site) as daemon:
+        site.both("101", uplink="eth3")
+        idle(site, daemon)
+        holder = site.node.hn.popen(["flock", "-F", "/run/vzhooks/lock", "sleep", "60"])
+        command = site.node.hn.popen([sys.executable, "-I", "-m", "vzhooks", "resync"], stdout=-1, stderr=-1)
+        until(lambda: len(children(daemon)) == 1)
+        daemon.close()
+        out, err = command.communicate(timeout=30)
+        holder.kill()
+        assert (command.returncode, out, err) == (130, "", "vzhooks: interrupted, nothing was changed\n")
+
+
 def test_hooks_wait_for_a_lock_that_others_hold_and_keep_the_daemon_free(site):
     with resident(site) as daemon:
         site.both("102", uplink="eth4")
-        until(lambda: site.vzhooks("resync", "--dry-run", rc=None).stdout == "")
+        idle(site, daemon)
         holder = site.node.hn.popen(["flock", "-F", "/run/vzhooks/lock", "sleep", "60"])
         site.node.create_ve("101", pair("101"), "eth3")
         hook = site.node.hn.popen(["/etc/vz/conf/vps.mount"], env=site.vzctl.environment("101"), stdin=-3, stdout=-1,

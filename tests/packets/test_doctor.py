@@ -36,6 +36,7 @@ def test_the_probe_sees_three_answerers_before_hardening_and_one_after(every):
     assert findings(every, "--probe") == {}
 
 
+@pytest.mark.unmended
 def test_the_probe_finds_the_wrong_answerer_of_a_ve(every):
     every.ve("101", uplink="eth3")
     every.end_announcers()
@@ -46,6 +47,7 @@ def test_the_probe_finds_the_wrong_answerer_of_a_ve(every):
         assert [f["subject"] for f in found["answers"]] == [VE101]
 
 
+@pytest.mark.unmended
 def test_the_probe_finds_the_wrong_answerer_of_a_ve_s_ipv6_address(every):
     """Whatever rp_filter is: it does not concern IPv6."""
     every.both("101", uplink="eth3")

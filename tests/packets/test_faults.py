@@ -60,6 +60,7 @@ def host_routes(site, verb, device):
         getattr(site.node, verb)(f"{dst}/{host_length(dst)}", device)
 
 
+@pytest.mark.unmended
 def test_a_host_route_in_main_draws_no_packet(every):
     """Neither with both layers nor with one of them gone."""
     ve101(every)

@@ -1,5 +1,7 @@
 """IPv6 is equal to IPv4 also for a VE that has nothing else; VEs of both families are in every other file here."""
 
+import pytest
+
 from tests.lab.node import BEYOND6, CLIENT6
 from tests.lab.tap import Tap
 from tests.lab.wire import ping
@@ -31,6 +33,7 @@ def test_a_ve_with_ipv6_alone_goes_by_its_uplink_both_ways(every):
     assert every.state() == before
 
 
+@pytest.mark.unmended
 def test_a_ve_with_ipv6_alone_survives_the_loss_of_either_layer(every):
     every.ve("101", SIX101, uplink="eth3")
     every.end_announcers()

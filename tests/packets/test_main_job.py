@@ -75,6 +75,7 @@ def test_the_client_reaches_the_ve_and_the_node(every):
         assert ping(every.node.client, dst, count=3) == 3, dst
 
 
+@pytest.mark.unmended
 def test_an_address_of_no_ve_is_not_carried_by_a_reserved_device(every):
     every.ini("[node]\nreserved = eth0\n")
     every.both("101", uplink="eth3")

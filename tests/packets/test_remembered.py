@@ -104,3 +104,24 @@ def test_a_walk_at_random(site, seed):
     site.both("101", uplink="eth3")
     site.end_announcers()
     assert site.node.hn.call(walk, seed) >= {"rules", "routes", "nft", "links"}
+
+
+def comes_between():
+    """Have a device come after the links were read and before the routes are; return how its route is named then."""
+    import subprocess
+
+    from vzhooks.kernel.remembered import Remembered
+
+    kernel = Remembered()
+    kernel.facts()
+    subprocess.run("ip link add x1 type bridge && ip addr add 10.9.0.1/24 dev x1 && ip link set x1 up", shell=True,
+                   check=True)
+    kernel.main()
+    kernel.routes()
+    found = [r.dev for r in kernel.facts().main if r.dst == "10.9.0.0/24"]
+    kernel.close()
+    return found
+
+
+def test_a_device_that_comes_between_two_reads_is_known_by_its_name(site):
+    assert site.node.hn.call(comes_between) == ["x1"]

@@ -38,6 +38,7 @@ def test_each_address_has_its_own_nic_whatever_is_lost(every):
     leaves(every)
 
 
+@pytest.mark.unmended
 def test_host_routes_in_main_draw_no_packet(every):
     """Neither by the reserved NIC nor by the other provider's."""
     started(every)
@@ -111,6 +112,7 @@ def test_a_foreign_source_leaves_by_no_uplink(every):
             every.leaves_by("101", None, tuple(d for d in FAR if fits(d, source)), src=source)
 
 
+@pytest.mark.unmended
 def test_without_uplink_each_address_goes_by_its_network_and_the_rest_by_main(every):
     started(every, None, "[node]\nunassigned = by-address\n" + INI.replace("[node]\nreserved = eth0\n", ""))
     leaves(every)

@@ -20,15 +20,20 @@ pytestmark = pytest.mark.generation(4)  # what is said is the same on both
 INI = "[uplink:isp1]\ndevice = eth3\nbackup = isp2\n[uplink:isp2]\ndevice = eth4\n"
 
 
+# The command as it is, but that it never looks at the node by a clock.
+TOLD = ("-c", "import runpy; from vzhooks.cli import watching; watching.LOOK_S = 3600.0; "
+              "runpy.run_module('vzhooks', run_name='__main__')")
+
+
 class Follower:
     """Hold a command that goes on, and what it has shown so far."""
 
-    def __init__(self, site, *args, width=None):
+    def __init__(self, site, *args, width=None, by=("-m", "vzhooks")):
         self.text = ""
         self._line, theirs = os.openpty() if width else os.pipe()
         if width:
             fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-        self.process = site.node.hn.popen([sys.executable, "-I", "-m", "vzhooks", "status", "--watch", *args],
+        self.process = site.node.hn.popen([sys.executable, "-I", *by, "status", "--watch", *args],
                                           stdout=theirs, stderr=subprocess.PIPE,
                                           env={"PATH": os.environ["PATH"], "TERM": "xterm"})
         os.close(theirs)
@@ -62,8 +67,8 @@ def followed(site):
     return site
 
 
-def test_without_the_daemon_it_looks_itself(followed):
-    watch = Follower(followed)
+def test_without_the_daemon_it_looks_itself_as_the_kernel_tells_of_changes(followed):
+    watch = Follower(followed, by=TOLD)
     until(lambda: watch.shows(rf"^101 +web one +{VE101} +isp1 "))
     followed.node.link("eth3", up=False)
     until(lambda: watch.shows(r"^\d\d:\d\d:\d\d uplink isp1: ok -> down: eth3 is down; isp2 stands in$"))
@@ -83,7 +88,7 @@ def test_with_the_daemon_it_says_what_was_mended_and_on_a_terminal_what_flows(si
         watch = Follower(site, width=60)
         until(lambda: watch.shows(r"\risp1 in [\d.]+ k?bit/s out [\d.]+ k?bit/s   isp2 in "))
         site.flush("rules")
-        until(lambda: watch.shows(r"\r\d\d:\d\d:\d\d daemon: mended \d+ rules"))
+        until(lambda: watch.shows(r"(^|\r)\d\d:\d\d:\d\d daemon: mended \d+ rules"))
         assert max(len(part) for part in re.split(r"[\r\n]+", watch.text) if "bit/s" in part) < 60
         assert watch.ends(signal.SIGINT) == (0, "")
         assert watch.shows("\r +\r$")

@@ -20,7 +20,8 @@ from vzhooks.daemon.protocol import SAID_MOST, Asked
 from vzhooks.hooks import hook, live
 from vzhooks.run import events
 
-EVENTS = ("mount", "umount", "postumount", "address")
+ENDS = ("umount", "postumount")
+EVENTS = ("mount", *ENDS, "address")
 COMMAND = "command"
 Command = Callable[[Sequence[str]], int]
 
@@ -36,7 +37,7 @@ class Answering:
         """Do a hook's work; return its exit status and what it has to say. Raises Later while the lock is not free."""
         event, ctid = events.Event(asked.verb), asked.environ.get("VEID", "")
         means = Resident(self.memory, self.announcer)
-        if asked.verb != "mount":
+        if asked.verb in ENDS:
             self.announcer.forget(ctid)
         with _told() as said:
             status = (live.serve(asked.environ, means) if asked.verb == "address" else

@@ -83,9 +83,13 @@ class Client:
         except OSError:  # it is gone, or never reads
             return False
 
-    def close(self) -> None:
-        """Let go of it; a child that works for it is told to end as by Ctrl-C."""
+    def interrupt(self) -> None:
+        """Tell a child that works for it to end as by Ctrl-C."""
         self._strike(signal.SIGINT)
+
+    def close(self) -> None:
+        """Let go of it; a child that works for it is told to end."""
+        self.interrupt()
         self.line.close()
         self.release()
 

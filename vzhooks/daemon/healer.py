@@ -17,7 +17,7 @@ from vzhooks.daemon.mending import Mending
 from vzhooks.daemon.part import Part
 from vzhooks.daemon.rivals import Rivals
 from vzhooks.errors import LockBusy, VzhooksError
-from vzhooks.node import host, log
+from vzhooks.node import holder, host, log
 from vzhooks.node.host import Paths
 from vzhooks.run import events
 from vzhooks.run.request import Report
@@ -33,6 +33,8 @@ BEHIND_S, BEHIND_SHARE = 0.3, 20
 """How long after a hook, which looks at its VE alone, the whole node is looked at: by what that takes."""
 BUSY_S, FAILED_S = 0.05, 5.0
 """When to try again while another vzhooks is at work, and after an error."""
+LONG_S = 30.0
+"""For how long another one may be at work before that is said."""
 
 
 class Healer(Part):
@@ -49,7 +51,7 @@ class Healer(Part):
         self._said: frozenset[str] = frozenset()
         self._gone: Callable[[], object] = lambda: None
         self._is_asked: Callable[[], bool] = lambda: False
-        self._asked_s = 0.0
+        self._asked_s, self._busy = 0.0, 0.0  # since when hooks wait, and another vzhooks is at work
 
     @property
     def waiting(self) -> str:
@@ -102,6 +104,7 @@ class Healer(Part):
                 return
             self._done(",".join(whys), event, self.mending.mend_one(one) if one else self._all())
         except LockBusy:
+            self._wait()
             self._again(whys, BUSY_S)
         except VzhooksError as error:
             self.kernel.renew()
@@ -138,11 +141,20 @@ class Healer(Part):
         self._took = self._looked - start
         return report
 
+    def _wait(self) -> None:
+        """Say who keeps the node from being mended, once he does so for long, or is stopped."""
+        now, found = time.monotonic(), holder.of(self.paths.lock)
+        self._busy = self._busy or now
+        long_s = holder.STOPPED_S if found and found.is_stopped else LONG_S
+        if now - self._busy > long_s:
+            self._say({f"{self.paths.lock}: {holder.blame(found, long_s, 'the node is mended after that')}"})
+
     def _again(self, whys: dict[str, None], seconds: float) -> None:
         self._whys, self._at = {**whys, **self._whys}, time.monotonic() + seconds
 
     def _done(self, whys: str, event: events.Event, report: Report) -> None:
         self._say({*report.warnings, *self._waiting_line(), *(f.text for f in report.failures)})
+        self._busy = 0.0
         changed = bool(report.ops or report.changed) and not report.refused
         self._pause(changed, event.ms / 1000)
         if changed:

@@ -21,6 +21,8 @@ ASK_S = 1.0
 PATIENCE_S = 5.0
 """How long hooks wait here for the lock, before their clients wait for it by themselves."""
 RETRY_S = 0.01
+END_S = 10.0
+"""How long commands may take to end when the daemon does: less than systemd gives it (conf/vzhooks.service)."""
 MOST_CLIENTS, MOST_CHILDREN = 1000, 16
 AT_ONCE = 64
 
@@ -147,6 +149,17 @@ class Server(Part):
                 client.done(code if code >= 0 else 128 - code)
                 self._drop(client)
 
+    def _finish(self) -> None:
+        """Have commands end in order, as by Ctrl-C, and tell their clients how; one that takes long is left alone."""
+        for client in self._clients.values():
+            client.interrupt()
+        deadline = time.monotonic() + END_S
+        while self._children() and time.monotonic() < deadline:
+            time.sleep(RETRY_S)
+            self.reap()
+        for client in list(self._clients.values()):
+            self._drop(client)
+
     def is_busy(self) -> bool:
         """Tell whether hooks wait for their turn."""
         return bool(self._hooks)
@@ -161,7 +174,8 @@ class Server(Part):
 
     def close(self) -> None:
         """Hear no more clients; a socket of our own goes, so that the next one costs no wait."""
-        for client in list(self._clients.values()):
+        for client in [c for c in self._clients.values() if not c.child]:
             self._send_away(client)
+        self._finish()
         if not is_handed(self.listener):
             self.listener.close()

@@ -26,6 +26,8 @@ from vzhooks.policy.foreign import Other
 from vzhooks.policy.plan import DELETE, REPLACE, Op, address_of, key_of
 
 NICS, OURS, PUBLISHED = "nics", "ours", "published"
+NAMED = (MAIN, OURS, PUBLISHED)
+"""What names devices, as they were read last."""
 FALLS = {LINKS: (NICS, MAIN, OURS, PUBLISHED), ADDRESSES: (NICS, MAIN, OURS), RULES: (RULES,),
          LOST: (NICS, MAIN, OURS, RULES, GUARD)}
 """What must be read anew after an event of each kind."""
@@ -114,6 +116,8 @@ class Remembered(Kernel):
     def _kept(self, what: object, read: Callable[[], Any]) -> Any:
         self.catch_up()
         if what not in self._known:
+            if what in NAMED:
+                self._nics()  # one may have come since they were read
             self._known[what] = read()
         return self._known[what]
 

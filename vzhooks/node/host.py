@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from vzhooks.config import vzconf
 from vzhooks.errors import HostError, InputError, LockBusy, UsageError
 from vzhooks.model import Problem
+from vzhooks.node import holder, interrupt
 from vzhooks.policy.evidence import Reading
 
 CTID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
@@ -114,7 +115,10 @@ def require_root() -> None:
 
 @contextmanager
 def lock(path: str, wait_s: float) -> Iterator[None]:
-    """Hold the one lock of vzhooks, waiting at most `wait_s`; raises LockBusy after that."""
+    """Hold the one lock of vzhooks, waiting at most `wait_s`; raises LockBusy after that, naming who has it.
+
+    One who is stopped is not waited for so long. Ctrl-Z does not stop us as long as we hold it.
+    """
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -122,13 +126,24 @@ def lock(path: str, wait_s: float) -> Iterator[None]:
         step = "vzhooks must run as root" if isinstance(error, PermissionError) else "mend that and try again"
         raise HostError(f"{path}: {error.strerror}; {step}") from None
     try:
-        if not flocked(handle, wait_s):
-            raise LockBusy(f"{path}: another vzhooks is at work for over {wait_s:g} s; try again")
+        _take(path, handle, wait_s)
         if not _is_file(path, handle):
             raise LockBusy(f"{path}: vzhooks was uninstalled while this waited; start it again if that was not meant")
-        yield
+        with interrupt.unstopped():
+            yield
     finally:
         os.close(handle)
+
+
+def _take(path: str, handle: int, wait_s: float) -> None:
+    """Take the lock; raises LockBusy when `wait_s` is over, or who has it was stopped for `holder.STOPPED_S`."""
+    until, since, last = time.monotonic() + wait_s, 0.0, 0
+    while not flocked(handle, min(holder.LOOK_S, max(0.0, until - time.monotonic()))):
+        now, found = time.monotonic(), holder.of(path)
+        stopped = found.pid if found and found.is_stopped else 0
+        since, last = since if stopped == last else now, stopped
+        if now >= until or (stopped and now - since >= holder.STOPPED_S):
+            raise LockBusy(f"{path}: {holder.blame(found, wait_s)}")
 
 
 def is_free(path: str) -> bool:

@@ -8,11 +8,13 @@ terminal's Ctrl-C would otherwise end in the midst of its work.
 from __future__ import annotations
 
 import os
+import select
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 HELD = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+STOPS = {signal.SIGTSTP, signal.SIGTTOU}
 INTERRUPTED = 130
 
 
@@ -47,6 +49,16 @@ def hold() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
 
 
+@contextmanager
+def unstopped() -> Iterator[None]:
+    """Keep a Ctrl-Z waiting inside: who is stopped keeps from others what he holds."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS - before)
+
+
 def struck() -> int:
     """Take a signal that waits; return the exit status that it stands for, 0 for none."""
     waits = HELD & signal.sigpending()
@@ -54,10 +66,29 @@ def struck() -> int:
     return 128 + info.si_signo if info else 0
 
 
-def wait(seconds: float) -> int:
-    """Sleep, once signals are held, until one of them comes; return the exit status it stands for, 0 for none."""
-    info = signal.sigtimedwait(HELD, seconds)
-    return 128 + info.si_signo if info else 0
+def wait(seconds: float, fds: Collection[int] = ()) -> int:
+    """Sleep, once signals are held, until one of them comes or a descriptor can be read.
+
+    Return the exit status that the signal stands for, 0 for none.
+    """
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    former = {number: signal.signal(number, lambda *_: None) for number in HELD}
+    told = signal.set_wakeup_fd(writer)  # where the number of a signal goes that comes, be it before the poll
+    poll = select.poll()
+    for fd in (reader, *fds):
+        poll.register(fd, select.POLLIN)
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+        poll.poll(seconds * 1000)
+    finally:
+        hold()
+        signal.set_wakeup_fd(told)
+        for number, handler in former.items():
+            signal.signal(number, handler)
+        os.close(writer)
+    with open(reader, "rb") as pipe:
+        struck = pipe.read(1)
+    return 128 + struck[0] if struck else 0
 
 
 def release() -> None:

@@ -70,8 +70,9 @@ TROUBLES = {
     "`vzhooks install` puts is read: `systemctl restart systemd-networkd`, then `vzhooks resync`.",
     "Another computer reaches a VE by the wrong NIC": "`vzhooks doctor --probe` asks on the wire who answers for each "
     "address. An old entry in the other computer's neighbour cache ends by itself within minutes.",
-    "A command ends with status 75": "Another vzhooks is at work, or vzctl holds the lock of that VE. Give the command "
-    "again when that one has ended.",
+    "A command ends with status 75": "Another vzhooks is at work, or vzctl holds the lock of that VE. The line names "
+    "the process. Give the command again when that one has ended; let one that is stopped go on by `kill -CONT`, or "
+    "end it.",
 }
 
 PAGES = {
@@ -109,8 +110,8 @@ PAGES = {
          "On a terminal the table fits its width, and leaves out columns. Into a pipe it is whole. For programs there "
          "is --json, which docs/status-json.md describes.",
          "With --watch it goes on, with the daemon and without: a line for each VE, uplink or part of the node that "
-         "becomes something else, with the time and why, what the daemon mended, and on a terminal how much each "
-         "uplink carries in and out. Ctrl-C ends it, with status 0.",
+         "becomes something else, as it happens, with the time and why, what the daemon mended, and on a terminal how "
+         "much each uplink carries in and out. Ctrl-C ends it, with status 0.",
          "With --prometheus it prints numbers as node_exporter's textfile collector reads them: health of uplinks, VEs "
          "by state, drift, switches, bytes by uplink, packets that the guard dropped, and what the daemon mended and "
          "how long its hooks took. The status is 0 then wherever they can be read."),
