@@ -80,11 +80,13 @@ def of_vzctl(read: Inputs, facts: Facts) -> frozenset[Proxy]:
 def as_filters_are(facts: Facts, wanted: Iterable[Sysctl]) -> Facts:
     """Return the facts with the LAN NICs that have a strict rp_filter, once the sysctls wanted are set.
 
-    The greater of all's value and the NIC's counts, and 1 is strict (ip-sysctl.rst).
+    The greater of all's value and the NIC's counts, and 1 is strict (ip-sysctl.rst); so is any where the NIC has no
+    IPv4 address (net/ipv4/fib_frontend.c, __fib_validate_source).
     """
-    keys, both = {f"net/ipv4/conf/{n.name}/rp_filter": n.name for n in facts.lan}, harden.STRICT_ALL
+    keys, both = {f"net/ipv4/conf/{n.name}/rp_filter": n for n in facts.lan}, harden.STRICT_ALL
     found = {**sysctl.read([*keys, both]), **{s.key: s.value for s in wanted}}
-    strict = {name for key, name in keys.items() if max(int(found.get(key, 0)), int(found.get(both, 0))) == 1}
+    filters = {nic: max(int(found.get(key, 0)), int(found.get(both, 0))) for key, nic in keys.items()}
+    strict = {n.name for n, value in filters.items() if value == 1 or (value and all(":" in a for a in n.addresses))}
     return replace(facts, strict=frozenset(strict))
 
 
