@@ -1,39 +1,42 @@
 """Elements that the daemon changes by nfnetlink are those that nft(8) makes and lists, all of a change or none."""
 
+import itertools
+import socket
+
 import pytest
+
+from vzhooks.kernel import elements, nft
+from vzhooks.kernel.apply import guard_text
+from vzhooks.kernel.monitor import NETLINK_NETFILTER
+from vzhooks.model import Element
+from vzhooks.policy import guard, layout
+from vzhooks.policy.plan import ADD, DELETE, REPLACE, Op
 
 pytestmark = pytest.mark.generation(4)
 
 
+VALUES = {"ipv4_addr": ("10.0.0.7", "255.0.1.2"), "ipv6_addr": ("fd00::7", "2001:db8:1:2:3:4:5:6"),
+          "@th,64,128": ("fd00::8", "2001:db8::1:0:0:1"), "ifname": ("eth3", "fifteen-letters"),
+          "iifname": ("eth4", "v.1@2"), "ether_addr": ("02:00:00:00:00:01", "fe:dc:ba:98:76:54"),
+          "mark": ("0x00010000", "0x007e0000")}
+
+
+def element(name, given, n):
+    """Return an element of a set of a layout, the one or the other."""
+    def value(kind):
+        if kind != "verdict":
+            return VALUES[kind][n]
+        if name.startswith("known"):
+            return ("assigned", "unassigned_here")[n] + name[-1]
+        return (layout.return_chain if "returns" in name else layout.mark_chain)(given.marks[n])
+    kind = given.sets[name].partition(" ")[2].replace(" : ", " . ")
+    return Element(name, tuple(value(part) for part in kind.split(" . ")))
+
+
 def changes(mask):
     """Change elements of each set of a layout by nfnetlink and by nft(8); return what was there each time."""
-    import itertools
-    import socket
-
-    from vzhooks.kernel import elements, nft
-    from vzhooks.kernel.apply import guard_text
-    from vzhooks.kernel.monitor import NETLINK_NETFILTER
-    from vzhooks.model import Element
-    from vzhooks.policy import guard, layout
-    from vzhooks.policy.plan import ADD, DELETE, REPLACE, Op
-
-    marks = (0x10000, layout.layout(mask).closed) if mask else ()
-    given = layout.layout(mask, marks)
-    values = {"ipv4_addr": ("10.0.0.7", "255.0.1.2"), "ipv6_addr": ("fd00::7", "2001:db8:1:2:3:4:5:6"),
-              "@th,64,128": ("fd00::8", "2001:db8::1:0:0:1"), "ifname": ("eth3", "fifteen-letters"),
-              "iifname": ("eth4", "v.1@2"), "ether_addr": ("02:00:00:00:00:01", "fe:dc:ba:98:76:54"),
-              "mark": ("0x00010000", "0x007e0000")}
-
-    def of(name, n):
-        def value(kind):
-            if kind != "verdict":
-                return values[kind][n]
-            if name.startswith("known"):
-                return ("assigned", "unassigned_here")[n] + name[-1]
-            return (layout.return_chain if "returns" in name else layout.mark_chain)(marks[n])
-        kind = given.sets[name].partition(" ")[2].replace(" : ", " . ")
-        return Element(name, tuple(value(part) for part in kind.split(" . ")))
-    first, second = ([of(name, n) for name in given.sets] for n in (0, 1))
+    given = layout.layout(mask, (0x10000, layout.layout(mask).closed) if mask else ())
+    first, second = ([element(name, given, n) for name in given.sets] for n in (0, 1))
     numbers, seen = itertools.count(1), []
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as line:
         line.settimeout(5)
