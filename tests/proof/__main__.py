@@ -39,7 +39,7 @@ def walk(args: argparse.Namespace) -> int:
                 counts, world = machine.run(world, min(200, args.steps), start)
             except BaseException as error:  # noqa: BLE001 - hypothesis raises groups as well
                 failed += 1
-                print(f"generation {generation}, seed {start}: {error}", *FAILED[:1], sep="\n")
+                print(f"generation {generation}, seed {start}: {error}", *FAILED[-1:], sep="\n")
                 break
             totals = {name: totals.get(name, 0) + number for name, number in counts.items()}
             print(f"walk: generation {generation}, seed {start}: {worded(counts)}", flush=True)

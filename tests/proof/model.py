@@ -247,11 +247,11 @@ class Model:
                 yield ("reply", far, address)
 
 
-def wrong(before: Model, after: Model, left: Iterable[tuple[str, str]]) -> list[str]:
-    """Return what left by a NIC that neither the state before nor the one after a step allows: (source, NIC) each."""
-    found = set()
+def wrong(models: Iterable[Model], left: Iterable[tuple[str, str]]) -> list[str]:
+    """Return what left by a NIC that no state of its time allows: (source, NIC) each."""
+    found, models = set(), list(models)
     for source, nic in left:
-        judges = [m for m in (before, after) if m.owner(source)]
+        judges = [m for m in models if m.owner(source)]
         if judges and not any(m.may_leave(source, nic) for m in judges):
             found.add(f"{source} left by {nic}")
     return sorted(found)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 import time
 from collections.abc import Iterable, Sequence
 
@@ -15,6 +16,8 @@ from tests.proof.values import ANYWHERE, Fact
 from tests.proof.world import World
 
 WITHIN_S = 4.0
+QUEUED_S = 5.0
+"""How long ago the kernel may have taken a frame that leaves now: it waits three seconds for a neighbour."""
 FAILED: list[str] = []
 """What went wrong in this process, also where it does not again: packets are late on a busy machine."""
 Step = tuple[object, ...]
@@ -32,27 +35,54 @@ class Walk:
         """Do one act while running VEs send; then ask on the wire. Raises AssertionError with all steps so far."""
         self.trace.append((act, *arguments))
         begin, before = time.monotonic(), copy.deepcopy(self.world.model)
+        self._remember(before)
         try:
-            with chatting({} if act == "rename" else self.world.running()) as chatter:  # the tap tells names of now
+            running = {} if act == "rename" else self.world.running()  # the tap tells names of now
+            with chatting(running, self._moment(before, self.world.model)) as chatter:
                 getattr(self.acts, act)(*arguments)
             self._judge(before)
         except AssertionError as error:
             FAILED.append(f"{error}\nafter\n{script(self.trace)}")
+            if len(FAILED) == 1:
+                print(FAILED[0], file=sys.stderr, flush=True)  # to make it short takes minutes
             raise AssertionError(FAILED[-1]) from None
         self.counts["steps"] += 1
         self.counts["packets"] += chatter.sent
         self.counts["seconds"] += time.monotonic() - begin
 
+    def _moment(self, *models: Model) -> int:
+        """Begin a moment of which these states are right; return its number."""
+        number = self.world.probe.tick()
+        self.world.moments[number] = (time.monotonic(), list(models))
+        return number
+
+    def _remember(self, before: Model) -> None:
+        """Keep the state of now for what was sent until now, and nothing of what is long past."""
+        kept = {}
+        for number, (since, models) in self.world.moments.items():
+            if time.monotonic() - since < QUEUED_S + WITHIN_S:
+                kept[number] = (since, [before if m is self.world.model else m for m in models])
+        self.world.moments = kept
+
+    def _leaks(self, frames: Iterable[Frame], *models: Model) -> list[str]:
+        """Return what left by a NIC that no state since it was sent allows; models: for what does not say when."""
+        found, moments = [], list(self.world.moments)
+        for born, left in self.world.probe.left(frames).items():
+            since = moments[moments.index(born):] if born in moments else []
+            found += wrong([m for number in since for m in self.world.moments[number][1]] or models, left)
+        return found
+
     def _judge(self, before: Model) -> None:
         model, probe = self.world.model, self.world.probe
         frames = probe.frames()
-        self._refuse(wrong(before, model, probe.left(frames)), frames)
+        self._refuse(self._leaks(frames, before, model), frames)
         self._refuse(answered_wrongly(probe.facts(frames), before, model), frames)
         deadline, needed = time.monotonic() + WITHIN_S, set(model.needed())
         while True:
+            self._moment(model)
             facts, frames = probe.ask(self.world.running(), self.world.own())
             self.counts["frames"] += len(frames)
-            self._refuse(wrong(model, model, probe.left(frames)), frames)
+            self._refuse(self._leaks(frames, model), frames)
             self._refuse(answered_wrongly(facts, model), frames)
             missing = needed - facts
             if not missing:

@@ -80,6 +80,7 @@ class World:
         self.node.hn.sysctl("net/ipv6/conf/all/keep_addr_on_down", 1)
         self.site.take_any_source() if generation == 4 else None
         self.probe, self.replaced = Probe(self.node), frozenset[str]()
+        self.moments: dict[int, tuple[float, list[Model]]] = {}
         for ctid in CTIDS:
             self.node.create_ve(ctid, pair(ctid))
         self.model = self._new_model()
