@@ -96,7 +96,8 @@ class Walk:
     def _refuse(complaints: Sequence[str], frames: Iterable[Frame]) -> None:
         if complaints:
             named = {word for c in complaints for word in c.split()}
-            raise AssertionError("\n".join([*complaints, *(str(f) for f in frames if f.src in named and f.outgoing)]))
+            seen = dict.fromkeys(str(f) for f in frames if f.src in named and f.outgoing)
+            raise AssertionError("\n".join([*complaints, *seen]))
 
 
 def answered_wrongly(facts: Iterable[Fact], *models: Model) -> list[str]:
