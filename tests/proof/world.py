@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import socket
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from pyroute2 import NetlinkError
@@ -138,6 +139,8 @@ class World:
         """Put one of the inis into place, or none."""
         text, self.model.ini = INIS[number]
         more = f"[node]\ndatapath = {self.datapath}\n" if self.datapath else ""
+        if more:
+            self.model.ini = replace(self.model.ini, there=True)
         if text is None and not more:
             with suppress(FileNotFoundError):
                 self.node.hn.path("/etc/vz/vzhooks.ini").unlink()
