@@ -60,9 +60,13 @@ class Harm(Acts):
             self._links_changed()
 
     def replace(self, nic: str, number: int) -> None:
-        """Plug another NIC in under the name of one."""
+        """Plug another NIC in under the name of one; in between there is none, and a backup may stand in."""
         now = self.model.nics.get(nic)
         if now and now.works and now.addresses:
+            if self.world.resident:
+                now.up = False
+                self.model.changed()
+                now.up = True
             self.world.replace(nic, MACS[number % 2])
             self.model.strange.add(nic)
             self._links_changed()
@@ -82,6 +86,15 @@ class Harm(Acts):
         getattr(breaking, what)(self.world, number)
         self.model.lost |= {layer} - {""}
         self.model.dirty = True
+
+    # -- the disk ---------------------------------------------------------------------------
+
+    def disk(self) -> None:
+        """Let the disks that hold our notes be full, or have room again."""
+        if self.model.installed:
+            self.model.full = not self.model.full
+            self.model.dirty = True
+            self.world.fill(self.model.full)
 
     # -- SIGKILL ----------------------------------------------------------------------------
 

@@ -145,6 +145,10 @@ class Machine(RuleBasedStateMachine):
     def vzctl_dies(self, ctid: str, starting: bool) -> None:
         self.walk.step("vzctl_dies", ctid, starting)
 
+    @rule()
+    def disk(self) -> None:
+        self.walk.step("disk")
+
     @rule(ctid=VES, stop=SAVE)
     def reinstall(self, ctid: str, stop: bool) -> None:
         self.walk.step("uninstall")

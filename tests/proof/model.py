@@ -8,7 +8,7 @@ edit that no run has carried out yet), each of the choices is right.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from tests.proof.values import (
@@ -36,7 +36,7 @@ class Model:
 
     own_device: each VE has a device of its own (OpenVZ 9); good: the ini that hooks fall back to; lost: layers of
     which somebody flushed a part; dirty: something changed that no run has carried out; shaken: links have changed;
-    strange: names that NICs got since; applied: the ini of the last run for all.
+    strange: names that NICs got since; applied: the ini of the last run for all; full: nothing can be noted down.
     """
 
     nics: dict[str, Nic]
@@ -54,6 +54,7 @@ class Model:
     shaken: bool = False
     strange: set[str] = field(default_factory=set)
     gateway: bool = True
+    full: bool = False
 
     # -- what counts ------------------------------------------------------------------------
 
@@ -98,21 +99,24 @@ class Model:
             return {OK}
         if ini is None:
             return {REFUSED}
-        if not ve.sure:
+        if not ve.sure or self.full:
             return {OK, REFUSED}
         return {OK} if self.resolve(ve.uplink, ini) or not ini.refuse else {REFUSED}
 
-    def troubles(self) -> bool:
-        """Tell whether a resync has a reason not to end with 0: an error in the ini, or a VE that is cut off."""
+    def troubles(self, ending: Collection[str] = ()) -> bool:
+        """Tell whether a resync has a reason not to end with 0: an error in the ini, or a VE that is cut off.
+
+        ending: VEs that are gone, of which something stays for some seconds.
+        """
         if not self.ini.usable or self.ini.broken:
             return True
-        live = [ve for ve in self.ves.values() if ve.phase != STOPPED]
+        live = [ve for ctid, ve in self.ves.items() if ve.phase != STOPPED or ctid in ending]
         return any(not ve.sure or not self._goes(name) for ve in live for name in ve.names)
 
     def loses(self) -> bool:
-        """Tell whether a VE that goes somewhere would go nowhere by what is due: a resync asks before it does that."""
+        """Tell whether a VE would go less far by what is due: a resync asks before it does that."""
         live = [ve for ve in self.ves.values() if ve.phase != STOPPED]
-        return any(NOWHERE in self.wanted(ve) and ve.ways != {NOWHERE} for ve in live)
+        return any(min(way.reach for way in self.wanted(ve)) < max(way.reach for way in ve.ways) for ve in live)
 
     def _goes(self, name: str) -> bool:
         way = self.resolve(name, self.ini)

@@ -60,6 +60,11 @@ class Way:
         """Tell whether a frame may leave by this NIC."""
         return nic == self.device or (self.main and nic not in self.reserved)
 
+    @property
+    def reach(self) -> int:
+        """Return how far it may lead: nowhere, as far as main leads without reserved NICs, or anywhere."""
+        return 0 if self == NOWHERE else 1 if self.main and self.reserved else 2
+
 
 NOWHERE = Way()
 
