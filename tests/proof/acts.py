@@ -7,9 +7,10 @@ import re
 from typing import Callable
 
 from tests.lab.actions import Result
+from tests.proof.configs import CTIDS, LINES, everything, second
 from tests.proof.model import Model
 from tests.proof.values import MOUNTED, OK, REFUSED, RUNNING, STOPPED, Ve
-from tests.proof.world import CTIDS, LINES, World, everything, second
+from tests.proof.world import World
 
 
 class Acts:

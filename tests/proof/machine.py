@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from tests.proof.configs import CTIDS, INIS, NAMES
 from tests.proof.walk import Walk, script
-from tests.proof.world import CTIDS, INIS, NAMES, World
+from tests.proof.world import World
 
 VES = st.sampled_from(CTIDS)
 UPLINKS = st.sampled_from((*NAMES, "eth3", "eth4"))
