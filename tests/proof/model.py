@@ -145,7 +145,8 @@ class Model:
         self.changed_others()
         ve.phase, ve.override, ve.loose, ve.due = phase, None, set(), set()
         ve.live = set(ve.addresses) if phase == RUNNING else set()
-        ve.ways = self.wanted(ve)
+        unnoted = self.full and not ve.uplink  # it is not hindered, and nothing holds it until it can be noted
+        ve.ways = self.wanted(ve) | ({Way(main=True)} if unnoted else frozenset())
 
     def changed_others(self) -> None:
         """A run for one VE may carry out for others what is due."""
