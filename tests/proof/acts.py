@@ -161,6 +161,8 @@ class Acts:
         else:
             assert done.returncode == 1 and (not can or model.troubles() or not ve.sure or model.full), done
             model.changed_others()
+            if "would cut off" in done.stderr:  # it was done, looked at, and taken back
+                self.world.moment(lambda tried: tried.moved(ctid, uplink, save))
 
     def resync(self, force: bool = False) -> None:
         done = self.site.vzhooks("resync", *(["--force"] if force else []), rc=None)

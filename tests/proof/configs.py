@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The VEs of a walk, and what their configs and the ini may say."""
+"""The VEs of a walk, what their configs and the ini may say, and what of others is on the node."""
 
 from __future__ import annotations
 
@@ -25,6 +25,15 @@ INIS: tuple[tuple[str | None, Ini], ...] = (
     (f"[node]\nreservd = eth0\n{SECTIONS}", Ini(usable=False)),
     (SECTIONS.replace("[uplink:eth4]", "gateway = nowhere\n[uplink:eth4]"), Ini(BOTH, broken=frozenset({"eth3"}))),
 )
+FOREIGN_RULE = {"priority": 900, "src": "198.51.100.7", "src_len": 32, "table": 77}
+FOREIGN_NFT = """\
+table ip theirs {
+  chain c {
+    type filter hook forward priority 5;
+    ip saddr 198.51.100.9 drop
+  }
+}
+"""
 
 
 def second(ctid: str) -> tuple[str, str]:

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import socket
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Callable
 
 from pyroute2 import NetlinkError
 
@@ -17,7 +18,7 @@ from tests.lab.holder import kill
 from tests.lab.node import BEYOND, BEYOND6, CLIENT, CLIENT6, GATEWAY, GATEWAY6
 from tests.lab.node import NICS as NODE
 from tests.proof import breaking
-from tests.proof.configs import CTIDS, INIS, LINES
+from tests.proof.configs import CTIDS, FOREIGN_NFT, FOREIGN_RULE, INIS, LINES
 from tests.proof.model import Model
 from tests.proof.probe import Probe
 from tests.proof.quick import Quick4, Quick9
@@ -31,15 +32,6 @@ from vzhooks.run.request import HOOK, Request
 VES = "/run/vzhooks/ves.json"
 NOTES, ROOM = ("/run/vzhooks", "/var/lib/vzhooks"), "64m"
 """What vzhooks writes to while it runs, and how much there may be."""
-FOREIGN_RULE = {"priority": 900, "src": "198.51.100.7", "src_len": 32, "table": 77}
-FOREIGN_NFT = """\
-table ip theirs {
-  chain c {
-    type filter hook forward priority 5;
-    ip saddr 198.51.100.9 drop
-  }
-}
-"""
 
 
 class World:
@@ -147,6 +139,12 @@ class World:
         if self.model.full:
             self.model.full = False
             self.fill(False)
+
+    def moment(self, change: Callable[[Model], None]) -> None:
+        """Let a state that is over by now be right for what was sent in this moment: that of now, so changed."""
+        state = copy.deepcopy(self.model)
+        change(state)
+        self.moments[self.probe.now][1].append(state)
 
     # -- the node's own network ---------------------------------------------------------------
 
