@@ -240,6 +240,11 @@ def test_the_gateway(gateway, known, address):
     assert gateway_of(ETH3, 4, gateway, known) == address
 
 
+def test_a_nic_without_ipv6_has_no_gateway_of_it():
+    assert gateway_of(ETH3, 6, "fe80::1", ()) == "fe80::1"
+    assert gateway_of(replace(ETH3, ipv6=False), 6, "fe80::1", ()) == ""
+
+
 def test_a_device_without_an_address_sends_by_the_gateway_given():
     ini = "[uplink:eth3]\ngateway=192.168.18.1"
     known = facts(LO, ETH0, replace(ETH3, addresses=()), VENET0)
