@@ -73,7 +73,7 @@ class Acts:
             done = self.world.vzctl.stop(ctid)
             assert done.rc == 0, done
             self._ended(ctid)
-            if self.model.installed and not self.model.dirty:
+            if self.model.installed and not self.model.dirty and not self.model.full:
                 self.gone(ctid)
 
     def restart(self, ctid: str) -> None:

@@ -9,6 +9,7 @@ import os
 import socket
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Callable
 
 from pyroute2 import NetlinkError
@@ -20,17 +21,15 @@ from tests.lab.node import NICS as NODE
 from tests.proof import breaking
 from tests.proof.configs import CTIDS, FOREIGN_NFT, FOREIGN_RULE, INIS, LINES
 from tests.proof.model import Model
+from tests.proof.mortal import expect_no_more
 from tests.proof.probe import Probe
 from tests.proof.quick import Quick4, Quick9
 from tests.proof.values import Nic, Ve
-from tests.resident import Resident
+from tests.resident import Resident, until
 from tests.site import Site, pair, unordered
-from vzhooks.node.host import Paths
-from vzhooks.run import reconcile
-from vzhooks.run.request import HOOK, Request
 
 VES = "/run/vzhooks/ves.json"
-NOTES, ROOM = ("/run/vzhooks", "/var/lib/vzhooks"), "64m"
+NOTES, ROOM = ("/run/vzhooks", "/var/lib/vzhooks"), 1 << 26
 """What vzhooks writes to while it runs, and how much there may be."""
 
 
@@ -123,16 +122,16 @@ class World:
     def fill(self, full: bool) -> None:
         """Let the file systems with our notes have no room, or room again."""
         for path in NOTES:
-            place = self.node.hn.path(path)
-            filler = place / "filler"
+            filler = self.node.hn.path(path) / "filler"
             if full:
                 filler.write_bytes(b"x")  # a file system of no blocks would have no limit
-                found = os.statvfs(place)
-                size = str((found.f_blocks - found.f_bfree) * found.f_frsize)
+                until(lambda path=path: self._limit(path, used(self.node.hn.path(path))))  # the daemon writes meanwhile
             else:
                 filler.unlink(missing_ok=True)
-                size = ROOM
-            self.site.hn("mount", "-o", f"remount,size={size}", path)
+                assert self._limit(path, ROOM)
+
+    def _limit(self, path: str, size: int) -> bool:
+        return self.node.hn.run(["mount", "-o", f"remount,size={size}", path]).returncode == 0
 
     def make_room(self) -> None:
         """End a full disk."""
@@ -252,10 +251,10 @@ class World:
             self.node.hn.write(VES, json.dumps(notes), 0o600)
 
 
-def expect_no_more(ctid: str, addresses: list[str]) -> None:
-    """Do what a hook leaves behind to be done when vzctl is done with a VE's addresses."""
-    request = Request(ctids=frozenset({ctid}), expect={ctid: frozenset(addresses)}, door=HOOK)
-    reconcile.run(Paths(), request)
+def used(place: Path) -> int:
+    """Return how many bytes of a file system are taken."""
+    found = os.statvfs(place)
+    return (found.f_blocks - found.f_bfree) * found.f_frsize
 
 
 def differences(before: dict[str, list[str]], after: dict[str, list[str]]) -> list[str]:
