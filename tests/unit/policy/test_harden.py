@@ -4,7 +4,22 @@ import pytest
 
 from tests.unit.example import ETH0, ETH3, LO, VENET0, facts, nic
 from vzhooks.model import Sysctl
-from vzhooks.policy.harden import FORCED, LATER, OFF, ON, STRICT_ALL, Hardening, decide, drop_in, keys, read_keys
+from vzhooks.policy.harden import (
+    FORCED,
+    LATER,
+    OFF,
+    ON,
+    STRICT_ALL,
+    VALID_MARK,
+    VENET,
+    Hardening,
+    Outcome,
+    decide,
+    drop_in,
+    keys,
+    read_keys,
+    with_marks,
+)
 
 NICS = facts(LO, ETH0, ETH3, VENET0).nics
 SOFT = dict.fromkeys(keys(NICS), "0")
@@ -197,3 +212,25 @@ def test_what_a_strict_filter_did_for_ves_own_devices_is_told():
 
 def test_the_drop_in_writes_names_with_dots_rightly():
     assert "-net/ipv4/conf/eth0.7/arp_ignore = 1\n" in drop_in([Sysctl("net/ipv4/conf/eth0.7/arp_ignore", "1")])
+
+
+@pytest.mark.parametrize("before, marked, now, unmarked, wanted", [
+    ("", True, "0", "0", "1"), ("0", True, "1", "0", "1"), ("", True, "1", "", "1"),
+    ("0", False, "1", "0", "0"), ("0", False, "0", "", None), ("", False, "1", "", None), ("", False, "0", "", None)])
+def test_what_marks_need_is_remembered_until_it_is_given_back(before, marked, now, unmarked, wanted):
+    known = Hardening(unmarked=before)
+    found = with_marks(Outcome(known), known, marked, {VALID_MARK: now})
+    assert found.hardening.unmarked == unmarked and values(found) == ({VALID_MARK: wanted} if wanted else {})
+
+
+@pytest.mark.parametrize("venet, before, told", [
+    ("1", Hardening(), True), ("0", Hardening(), False), (None, Hardening(), True), ("2", Hardening(ON), False),
+    ("2", Hardening(ON, {VENET: "1"}), True)])
+def test_a_strict_filter_of_venet0_is_remembered_at_first(venet, before, told):
+    current = {**SOFT, LATER: "1", STRICT_ALL: "0", **({VENET: venet} if venet else {})}
+    assert (VENET in outcome(before, order=ON, current=current).hardening.former) is told
+
+
+def test_a_value_that_is_back_already_is_nobodys_change():
+    found = outcome(Hardening(ON, dict.fromkeys(HARD, "0")), order=OFF, current=SOFT)
+    assert found.problems == () and not found.hardening.on
