@@ -1,5 +1,7 @@
 """When the node's ARP is hardened, what is remembered, and what is given back."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.example import ETH0, ETH3, LO, VENET0, facts, nic
@@ -52,6 +54,7 @@ VIP, WEB0, DOCKER = (nic("vip0", 9, "192.168.18.50/24", kind="bridge"), nic("web
     ((LO, nic("eth0", 2, "fd00:18::10/64"), nic("eth3", 3, "fd00:18::11/64")), set()),
     ((nic("eth0", 2, "192.168.18.10/24", "fd00:18::10/64"), nic("eth3", 3, "10.0.0.2/24", "fd00:18::11/64")), set()),
     ((LO, ETH0, ETH3, WEB0), {"eth0", "eth3", "default"}),
+    ((LO, ETH0, ETH3, replace(WEB0, addresses=("192.168.18.50/24",))), {"eth0", "eth3", "default"}),
     ((LO, ETH0, ETH3, DOCKER, nic("docker1", 10, "172.17.0.2/16", kind="bridge")), {"eth0", "eth3", "default"}),
     ((LO, ETH0, ETH3, nic("eni12ab", 9, kind="veth")), {"eth0", "eth3", "default"}),
     ((LO, ETH0, ETH3, VIP), set()),
@@ -156,8 +159,8 @@ def test_an_address_that_would_go_unanswered_hinders(vip):
     assert outcome(order=ON, force=True, nics=nics).hardening.mode == FORCED
 
 
-def test_the_loopback_s_own_address_hinders_nothing():
-    nics = facts(nic("lo", 1, "127.0.0.1/8", loopback=True), ETH0, ETH3).nics
+def test_the_loopback_s_own_address_hinders_nothing_and_no_ipv6_address_does():
+    nics = facts(nic("lo", 1, "127.0.0.1/8", "fd00:18::50/128", loopback=True), ETH0, ETH3).nics
     assert outcome(auto=True, nics=nics).hardening.on
 
 
