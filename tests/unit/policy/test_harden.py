@@ -231,7 +231,9 @@ def test_what_marks_need_is_remembered_until_it_is_given_back(before, marked, no
     ("2", Hardening(ON, {VENET: "1"}), True)])
 def test_a_strict_filter_of_venet0_is_remembered_at_first(venet, before, told):
     current = {**SOFT, LATER: "1", STRICT_ALL: "0", **({VENET: venet} if venet else {})}
-    assert (VENET in outcome(before, order=ON, current=current).hardening.former) is told
+    found = outcome(before, order=ON, current=current)
+    assert (VENET in found.hardening.former) is told
+    assert values(found).get(VENET) == ("1" if told and venet == "2" else None)
 
 
 def test_a_value_that_is_back_already_is_nobodys_change():
