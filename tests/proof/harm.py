@@ -68,7 +68,8 @@ class Harm(Acts):
                 self.model.changed()
                 now.up = True
             self.world.replace(nic, MACS[number % 2])
-            self.model.strange.add(nic)
+            # Without main's default nothing tells that the lab's NICs lead off the node.
+            self.model.strange |= set(self.model.nics) if nic == "eth0" and self.world.resident else {nic}
             self._links_changed()
 
     def _links_changed(self) -> None:

@@ -110,8 +110,9 @@ class Model:
         """
         if not self.ini.usable or self.ini.broken:
             return True
-        live = [ve for ctid, ve in self.ves.items() if ve.phase != STOPPED or ctid in ending]
-        return any(not ve.sure or not self._goes(name) for ve in live for name in ve.names)
+        live = {ctid: ve for ctid, ve in self.ves.items() if ve.phase != STOPPED or ctid in ending}
+        return any(not ve.sure or not self._goes(name) for ctid, ve in live.items()
+                   for name in ve.names | (ve.last if ctid in ending else set()))
 
     def loses(self) -> bool:
         """Tell whether a VE would go less far by what is due: a resync asks before it does that."""
@@ -158,6 +159,7 @@ class Model:
         """A VE is gone, in whatever way."""
         self.loaded()
         ve = self.ves[ctid]
+        ve.last = ve.names if ve.phase != STOPPED else ve.last
         ve.phase, ve.override, ve.live, ve.loose, ve.ways = STOPPED, None, set(), set(), frozenset()
 
     def synced(self) -> None:

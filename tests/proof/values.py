@@ -74,7 +74,8 @@ class Ve:
     """Hold one container: what its config says, what it has, and the ways that are right for it now.
 
     sure: its UPLINK line is one that vzctl itself would write; any other counts, or is refused. loose: addresses that
-    nobody told vzhooks of yet; due: uplinks that it had in the config before edits that no run has seen.
+    nobody told vzhooks of yet; due: uplinks that it had in the config before edits that no run has seen; last: those
+    that it had when it ended.
     """
 
     addresses: tuple[str, ...] = ()
@@ -88,6 +89,7 @@ class Ve:
     base: str = ""
     edited: bool = False
     due: set[str] = field(default_factory=set)
+    last: set[str] = field(default_factory=set)
 
     @property
     def names(self) -> set[str]:

@@ -25,10 +25,11 @@ Step = tuple[object, ...]
 
 
 class Walk:
-    """Hold a world, the steps done so far, and what was counted."""
+    """Hold a world, the steps done so far, and what was counted; past: how many moments are of former steps."""
 
     def __init__(self, world: World) -> None:
         self.world, self.acts, self.trace = world, Harm(world), list[Step]()
+        self.past = 0
         self.counts = {"steps": 0, "packets": 0, "frames": 0, "facts": 0, "seconds": 0.0}
 
     def step(self, act: str, *arguments: object) -> None:
@@ -62,14 +63,17 @@ class Walk:
         for number, (since, models) in self.world.moments.items():
             if time.monotonic() - since < QUEUED_S + WITHIN_S:
                 kept[number] = (since, [before if m is self.world.model else m for m in models])
-        self.world.moments = kept
+        self.world.moments, self.past = kept, len(kept)
 
     def _leaks(self, frames: Iterable[Frame], *models: Model) -> list[str]:
         """Return what left by a NIC that no state since it was sent allows; models: for what does not say when."""
         found, moments = [], list(self.world.moments)
         for born, left in self.world.probe.left(frames).items():
             since = moments[moments.index(born):] if born in moments else []
-            found += wrong([m for number in since for m in self.world.moments[number][1]] or models, left)
+            states = [m for number in since for m in self.world.moments[number][1]]
+            if born in moments[:self.past]:  # of a VE that has stopped since, it may have come back from the LAN
+                left = {(source, nic) for source, nic in left if all(m.owner(source) for m in states)}
+            found += wrong(states or models, left)
         return found
 
     def _judge(self, before: Model) -> None:

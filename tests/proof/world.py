@@ -211,6 +211,7 @@ class World:
         self.put_foreign()
         self._settle()
         self.probe.frames()
+        self.moments.clear()
         return differences(self.baseline, self.state())
 
     def _end(self, ctid: str) -> None:
