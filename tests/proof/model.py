@@ -99,8 +99,8 @@ class Model:
             return {OK}
         if ini is None:
             return {REFUSED}
-        if not ve.sure or self.full:
-            return {OK, REFUSED}
+        if not ve.sure or self.full or (self.dirty and self.loses()):
+            return {OK, REFUSED}  # or it would be a first change that cuts others off
         return {OK} if self.resolve(ve.uplink, ini) or not ini.refuse else {REFUSED}
 
     def troubles(self, ending: Collection[str] = ()) -> bool:
