@@ -11,6 +11,8 @@ ETH_P_ALL, ETH_P_IP, ETH_P_ARP, ETH_P_IPV6 = 0x0003, 0x0800, 0x0806, 0x86DD
 ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 ALL_NODES = "ff02::1"
+LAB = b"vzhooks lab"
+"""What our own packets hold."""
 
 _PROTOCOLS = {ICMP: "icmp", TCP: "tcp", UDP: "udp", ICMP6: "icmp6"}
 _ICMP_NAMES = {0: "echo reply", 3: "unreachable", 5: "redirect", 8: "echo request", 11: "time exceeded"}
@@ -61,7 +63,7 @@ def arp(operation: int, sender_mac: str, sender: str, target: str, target_mac: s
 def echo_request(version: int, ident: int, number: int) -> bytes:
     """Build an ICMP or ICMPv6 echo request (for v6 the kernel fills in the checksum)."""
     kind = 8 if version == 4 else 128
-    body = struct.pack("!HH", ident, number) + b"vzhooks lab"
+    body = struct.pack("!HH", ident, number) + LAB
     zero = struct.pack("!BBH", kind, 0, 0) + body
     return struct.pack("!BBH", kind, 0, checksum(zero) if version == 4 else 0) + body
 

@@ -128,7 +128,11 @@ class Tap:
                 continue
             nic, outgoing = address[0], address[2] == socket.PACKET_OUTGOING
             if not self._nics or nic in self._nics:
-                self._frames.append(Frame(nic, outgoing, *parse(data)))
+                self._frames.append(self.frame(nic, outgoing, data))
+
+    def frame(self, nic: str, outgoing: bool, data: bytes) -> Frame:
+        """Return what is kept of a frame."""
+        return Frame(nic, outgoing, *parse(data))
 
     @staticmethod
     def _refuse_losses(tap: socket.socket) -> None:

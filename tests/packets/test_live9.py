@@ -10,6 +10,7 @@ from tests.lab.node import MACS
 from tests.lab.tap import Tap
 from tests.lab.vzctl9 import Vzctl9
 from tests.lab.wire import neighbour, ping, send_udp
+from tests.resident import until
 from tests.site import CLIENTS, NICS, VE101, Site, is_carried, pair
 
 NEW, NEW6 = ADDED = pair("177")
@@ -50,7 +51,7 @@ def test_an_added_address_goes_by_the_uplink_from_its_first_packet(nine, save):
         with nine.only_by("eth3", src=address) as tap:
             assert nine.vzctl.ipadd("101", address, save).rc == 0
             send_udp(nine.node.ve("101").box, address, client, count=5)
-            assert tap.count(outgoing=True, src=address, nic="eth3", proto="udp") == 5
+            until(lambda: tap.count(outgoing=True, src=address, nic="eth3", proto="udp") == 5)  # noqa: B023
     deadline = time.monotonic() + 5
     for address in ADDED:
         while neighbour(nine.node.client, address) not in (None, MACS["eth3"]):

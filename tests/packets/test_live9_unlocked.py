@@ -1,6 +1,7 @@
 """Changes of a running VE's addresses where vzctl holds no lock, or more happens meanwhile."""
 
 import fcntl
+import json
 import os
 import signal
 import threading
@@ -10,10 +11,12 @@ from pathlib import Path
 from tests.lab.actions import command
 from tests.lab.actions9 import locked
 from tests.lab.steps9 import Run
+from tests.lab.tap import Tap
 from tests.lab.vzctl9 import Vzctl9
 from tests.lab.wire import send_udp
 from tests.packets import test_live9
 from tests.packets.test_live9 import LATER, NEW, built, quiet
+from tests.resident import until
 from tests.site import CLIENT, VE101
 from vzhooks.neighbours import follow
 from vzhooks.node import evidence
@@ -82,6 +85,18 @@ def test_the_end_of_one_change_without_lock_leaves_the_next_one_s_address_closed
     finally:
         adding.join()
     nine.leaves_by("101", "eth3", src=LATER)
+
+
+def test_an_edit_while_a_new_address_is_still_announced_moves_it_too(nine):
+    nine.ve("101", uplink="eth3")
+    nine.end_announcers()
+    assert nine.vzctl.ipadd("101", NEW).rc == 0
+    until(lambda: json.loads(nine.node.hn.read("/run/vzhooks/ves.json"))["101"]["expected"] is None)
+    with Tap(nine.node.hn, "eth3") as tap:
+        until(lambda: tap.find(outgoing=True, proto="arp", src=NEW))
+    nine.node.write_conf("101", [VE101, NEW], "eth4")
+    nine.vzhooks("resync")
+    nine.leaves_by("101", "eth4", src=NEW)
 
 
 def test_a_ve_destroyed_right_after_leaves_nothing(nine):

@@ -7,7 +7,7 @@ import argparse
 import sys
 from typing import Any
 
-PARTS = ("walk", "deaths", "power", "fuzz", "mutants")
+PARTS = ("walk", "deaths", "power", "fuzz", "guided", "mutants")
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -39,7 +39,7 @@ def walk(args: argparse.Namespace) -> int:
                 counts, world = machine.run(world, min(200, args.steps), start)
             except BaseException as error:  # noqa: BLE001 - hypothesis raises groups as well
                 failed += 1
-                print(f"generation {generation}, seed {start}: {error}", *FAILED[:1], sep="\n")
+                print(f"generation {generation}, seed {start}: {error}", *FAILED[-1:], sep="\n")
                 break
             totals = {name: totals.get(name, 0) + number for name, number in counts.items()}
             print(f"walk: generation {generation}, seed {start}: {worded(counts)}", flush=True)
@@ -76,9 +76,11 @@ def deaths(args: argparse.Namespace, power: bool = False) -> int:
 
 def do(part: str, args: argparse.Namespace) -> Any:
     """Do one part; return what failed."""
-    from tests.proof import fuzz, mutants
+    from tests.proof import fuzz, guided, mutants
     if part == "fuzz":
         return fuzz.main(args.inputs, args.seed, args.only)
+    if part == "guided":
+        return guided.main(args.inputs, args.seed, args.only)
     if part == "mutants":
         return mutants.main(args.mutants, args.seed, args.only)
     return walk(args) if part == "walk" else deaths(args, part == "power")

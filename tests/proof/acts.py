@@ -7,9 +7,10 @@ import re
 from typing import Callable
 
 from tests.lab.actions import Result
+from tests.proof.configs import CTIDS, LINES, everything, second
 from tests.proof.model import Model
 from tests.proof.values import MOUNTED, OK, REFUSED, RUNNING, STOPPED, Ve
-from tests.proof.world import CTIDS, LINES, World, everything, second
+from tests.proof.world import World
 
 
 class Acts:
@@ -56,19 +57,23 @@ class Acts:
         if got == OK:
             self.model.started(ctid, phase)
         else:
-            self.model.stopped(ctid)
+            self._ended(ctid)
 
     def umount(self, ctid: str) -> None:
         if self.ve(ctid).phase == MOUNTED:
             assert self.world.vzctl.umount(ctid).rc == 0
-            self.model.stopped(ctid)
+            self._ended(ctid)
+
+    def _ended(self, ctid: str) -> None:
+        self.model.stopped(ctid)
+        self.cut_short |= {ctid} if self.model.full else set()
 
     def stop(self, ctid: str) -> None:
         if self.ve(ctid).phase == RUNNING:
             done = self.world.vzctl.stop(ctid)
             assert done.rc == 0, done
-            self.model.stopped(ctid)
-            if self.model.installed and not self.model.dirty:
+            self._ended(ctid)
+            if self.model.installed and not self.model.dirty and not self.model.full:
                 self.gone(ctid)
 
     def restart(self, ctid: str) -> None:
@@ -85,7 +90,7 @@ class Acts:
             self.node.ve(ctid).kill()
             self.world.vzctl.sweep(ctid)
             self.cut_short.add(ctid)
-        self.model.stopped(ctid)
+        self._ended(ctid)
 
     def ipadd(self, ctid: str, save: bool) -> None:
         ve = self.ve(ctid)
@@ -101,9 +106,9 @@ class Acts:
                 self.model.dirty = True
 
     def _may_refuse(self, ve: Ve) -> bool:
-        """Tell whether a new address may be refused: on OpenVZ 9, to a VE whose uplink cannot be."""
+        """Tell whether a new address may be refused: on OpenVZ 9, to a VE whose uplink cannot be or be noted."""
         ini = self.model.effective()
-        return self.model.own_device and (ini is None or not ve.sure or not all(
+        return self.model.own_device and (ini is None or not ve.sure or self.model.full or not all(
             self.model.resolve(name, ini) for name in ve.names))
 
     def ipdel(self, ctid: str, save: bool) -> None:
@@ -139,6 +144,7 @@ class Acts:
         self.model.edit(ctid, uplink, sure=line == 0)
 
     def ini(self, number: int) -> None:
+        self.world.make_room()  # else nobody knows which one the last good copy is of
         self.world.write_ini(number)
         self.model.changed()
 
@@ -153,8 +159,10 @@ class Acts:
             model.loaded()
             model.moved(ctid, uplink, save)
         else:
-            assert done.returncode == 1 and (not can or model.troubles() or not ve.sure), done
+            assert done.returncode == 1 and (not can or model.troubles() or not ve.sure or model.full), done
             model.changed_others()
+            if "would cut off" in done.stderr:  # it was done, looked at, and taken back
+                self.world.moment(lambda tried: tried.moved(ctid, uplink, save))
 
     def resync(self, force: bool = False) -> None:
         done = self.site.vzhooks("resync", *(["--force"] if force else []), rc=None)
@@ -162,11 +170,14 @@ class Acts:
         if not self.model.ini.usable:
             assert done.returncode == 1, done
             return
+        if self.model.full and done.returncode == 1:
+            self.model.changed()
+            return
         if "nothing was changed" in done.stderr:
-            assert not force and (self.model.troubles() or self.model.loses()), done.stderr
+            assert not force and (self.model.troubles(self.cut_short) or self.model.loses()), done.stderr
             self.model.loaded()
             return
-        assert done.returncode == 0 or self.model.troubles(), done.stderr
+        assert done.returncode == 0 or self.model.troubles(self.cut_short), done.stderr
         self.model.synced()
         if self.model.installed:
             again = self.site.vzhooks("resync", "--dry-run", rc=None)
@@ -179,6 +190,7 @@ class Acts:
 
     def uninstall(self) -> None:
         if self.model.installed:
+            self.world.make_room()
             self.site.vzhooks("uninstall", "--force")
             self.model.installed = False
             text = "\n".join(self.site.state().values())

@@ -35,7 +35,8 @@ def rules(world: World, number: int) -> str:
 def _selectors(m: Any) -> dict[str, Any]:
     """Return all that tells a rule from every other."""
     names = {"FRA_PRIORITY": "priority", "FRA_TABLE": "table", "FRA_SRC": "src", "FRA_DST": "dst",
-             "FRA_IIFNAME": "iifname", "FRA_PROTOCOL": "protocol", "FRA_GOTO": "goto"}
+             "FRA_IIFNAME": "iifname", "FRA_PROTOCOL": "protocol", "FRA_GOTO": "goto", "FRA_FWMARK": "fwmark",
+             "FRA_FWMASK": "fwmask"}
     found = {name: m.get(key) for key, name in names.items() if m.get(key) is not None}
     for side in ("src", "dst"):
         if side in found:
@@ -65,13 +66,13 @@ def _route(m: Any) -> dict[str, Any]:
 
 
 def nft(world: World, number: int) -> str:
-    """Delete the whole ruleset, one of our tables, one chain's rules, or what one set holds."""
+    """Delete the whole ruleset, one of our tables, one chain's rules, or what one set or map holds."""
     if number == 0:
         world.site.hn("nft", "flush", "ruleset")
         world.put_foreign()
         return NFT
     found = json.loads(world.site.hn("nft", "-j", "list", "ruleset"))["nftables"]
-    ours = [(kind, i[kind]) for i in found for kind in ("table", "chain", "set") if kind in i
+    ours = [(kind, i[kind]) for i in found for kind in ("table", "chain", "set", "map") if kind in i
             and "vzhooks" in (i[kind].get("table"), i[kind].get("name"))]
     for kind, what in ours[number % len(ours):][:1] if ours else ():
         verb = "delete" if kind == "table" else "flush"

@@ -9,17 +9,17 @@ from tests.proof.world import World  # noqa: E402
 
 
 class Lender:
-    def __init__(self, generation):
-        self.world = World(generation)
+    def __init__(self, generation, datapath):
+        self.world = World(generation, datapath)
 
     def renew(self):
         old, self.world = self.world, self.world.again()
         old.close()
 
 
-@pytest.fixture(scope="module", params=[4, 9], ids=["vz4", "vz9"])
+@pytest.fixture(scope="module", params=[(4, "rule"), (9, "map")], ids=["vz4-rule", "vz9-map"])
 def lender(request):
-    lender = Lender(request.param)
+    lender = Lender(*request.param)
     yield lender
     lender.world.close()
 

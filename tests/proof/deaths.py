@@ -124,7 +124,8 @@ class Death:
         for line in self.hn.read(SYSCTL_D).splitlines() if self.hn.exists(SYSCTL_D) else ():
             key, eq, value = line.partition("=")
             if eq and not line.startswith("#"):
-                self.hn.sysctl(key.strip().lstrip("-").replace(".", "/"), value.strip())
+                with suppress(FileNotFoundError):  # as sysctl(8) has it: of a device that comes later
+                    self.hn.sysctl(key.strip().lstrip("-").replace(".", "/"), value.strip())
 
     def mend(self) -> None:
         """Do what comes next on a real node, without a word about what happened."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Feed targets with mutated input, and keep what fails; with coverage as a guide where atheris is installed.
+"""Feed targets with mutated input, and keep what fails. With coverage as a guide: guided.py.
 
 Each input has one second, and the process a gigabyte.
 """

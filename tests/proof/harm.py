@@ -60,11 +60,16 @@ class Harm(Acts):
             self._links_changed()
 
     def replace(self, nic: str, number: int) -> None:
-        """Plug another NIC in under the name of one."""
+        """Plug another NIC in under the name of one; in between there is none, and a backup may stand in."""
         now = self.model.nics.get(nic)
         if now and now.works and now.addresses:
+            if self.world.resident:
+                now.up = False
+                self.model.changed()
+                now.up = True
             self.world.replace(nic, MACS[number % 2])
-            self.model.strange.add(nic)
+            # Without main's default nothing tells that the lab's NICs lead off the node.
+            self.model.strange |= set(self.model.nics) if nic == "eth0" and self.world.resident else {nic}
             self._links_changed()
 
     def _links_changed(self) -> None:
@@ -82,6 +87,15 @@ class Harm(Acts):
         getattr(breaking, what)(self.world, number)
         self.model.lost |= {layer} - {""}
         self.model.dirty = True
+
+    # -- the disk ---------------------------------------------------------------------------
+
+    def disk(self) -> None:
+        """Let the disks that hold our notes be full, or have room again."""
+        if self.model.installed:
+            self.model.full = not self.model.full
+            self.model.dirty = True
+            self.world.fill(self.model.full)
 
     # -- SIGKILL ----------------------------------------------------------------------------
 

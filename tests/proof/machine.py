@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from tests.proof.configs import CTIDS, INIS, NAMES
 from tests.proof.walk import Walk, script
-from tests.proof.world import CTIDS, INIS, NAMES, World
+from tests.proof.world import World
 
 VES = st.sampled_from(CTIDS)
 UPLINKS = st.sampled_from((*NAMES, "eth3", "eth4"))
@@ -144,6 +145,10 @@ class Machine(RuleBasedStateMachine):
     @rule(ctid=VES, starting=SAVE)
     def vzctl_dies(self, ctid: str, starting: bool) -> None:
         self.walk.step("vzctl_dies", ctid, starting)
+
+    @rule()
+    def disk(self) -> None:
+        self.walk.step("disk")
 
     @rule(ctid=VES, stop=SAVE)
     def reinstall(self, ctid: str, stop: bool) -> None:

@@ -8,7 +8,7 @@ edit that no run has carried out yet), each of the choices is right.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from tests.proof.values import (
@@ -36,7 +36,7 @@ class Model:
 
     own_device: each VE has a device of its own (OpenVZ 9); good: the ini that hooks fall back to; lost: layers of
     which somebody flushed a part; dirty: something changed that no run has carried out; shaken: links have changed;
-    strange: names that NICs got since; applied: the ini of the last run for all.
+    strange: names that NICs got since; applied: the ini of the last run for all; full: nothing can be noted down.
     """
 
     nics: dict[str, Nic]
@@ -54,6 +54,7 @@ class Model:
     shaken: bool = False
     strange: set[str] = field(default_factory=set)
     gateway: bool = True
+    full: bool = False
 
     # -- what counts ------------------------------------------------------------------------
 
@@ -98,21 +99,25 @@ class Model:
             return {OK}
         if ini is None:
             return {REFUSED}
-        if not ve.sure:
-            return {OK, REFUSED}
+        if not ve.sure or self.full or (self.dirty and self.loses()):
+            return {OK, REFUSED}  # or it would be a first change that cuts others off
         return {OK} if self.resolve(ve.uplink, ini) or not ini.refuse else {REFUSED}
 
-    def troubles(self) -> bool:
-        """Tell whether a resync has a reason not to end with 0: an error in the ini, or a VE that is cut off."""
+    def troubles(self, ending: Collection[str] = ()) -> bool:
+        """Tell whether a resync has a reason not to end with 0: an error in the ini, or a VE that is cut off.
+
+        ending: VEs that are gone, of which something stays for some seconds.
+        """
         if not self.ini.usable or self.ini.broken:
             return True
-        live = [ve for ve in self.ves.values() if ve.phase != STOPPED]
-        return any(not ve.sure or not self._goes(name) for ve in live for name in ve.names)
+        live = {ctid: ve for ctid, ve in self.ves.items() if ve.phase != STOPPED or ctid in ending}
+        return any(not ve.sure or not self._goes(name) for ctid, ve in live.items()
+                   for name in ve.names | (ve.last if ctid in ending else set()))
 
     def loses(self) -> bool:
-        """Tell whether a VE that goes somewhere would go nowhere by what is due: a resync asks before it does that."""
+        """Tell whether a VE would go less far by what is due: a resync asks before it does that."""
         live = [ve for ve in self.ves.values() if ve.phase != STOPPED]
-        return any(NOWHERE in self.wanted(ve) and ve.ways != {NOWHERE} for ve in live)
+        return any(min(way.reach for way in self.wanted(ve)) < max(way.reach for way in ve.ways) for ve in live)
 
     def _goes(self, name: str) -> bool:
         way = self.resolve(name, self.ini)
@@ -141,7 +146,8 @@ class Model:
         self.changed_others()
         ve.phase, ve.override, ve.loose, ve.due = phase, None, set(), set()
         ve.live = set(ve.addresses) if phase == RUNNING else set()
-        ve.ways = self.wanted(ve)
+        unnoted = self.full and not ve.uplink  # it is not hindered, and nothing holds it until it can be noted
+        ve.ways = self.wanted(ve) | ({Way(main=True)} if unnoted else frozenset())
 
     def changed_others(self) -> None:
         """A run for one VE may carry out for others what is due."""
@@ -153,6 +159,7 @@ class Model:
         """A VE is gone, in whatever way."""
         self.loaded()
         ve = self.ves[ctid]
+        ve.last = ve.names if ve.phase != STOPPED else ve.last
         ve.phase, ve.override, ve.live, ve.loose, ve.ways = STOPPED, None, set(), set(), frozenset()
 
     def synced(self) -> None:
@@ -247,11 +254,11 @@ class Model:
                 yield ("reply", far, address)
 
 
-def wrong(before: Model, after: Model, left: Iterable[tuple[str, str]]) -> list[str]:
-    """Return what left by a NIC that neither the state before nor the one after a step allows: (source, NIC) each."""
-    found = set()
+def wrong(models: Iterable[Model], left: Iterable[tuple[str, str]]) -> list[str]:
+    """Return what left by a NIC that no state of its time allows: (source, NIC) each."""
+    found, models = set(), list(models)
     for source, nic in left:
-        judges = [m for m in (before, after) if m.owner(source)]
+        judges = [m for m in models if m.owner(source)]
         if judges and not any(m.may_leave(source, nic) for m in judges):
             found.add(f"{source} left by {nic}")
     return sorted(found)

@@ -18,6 +18,9 @@ from tests.lab import Box
 from vzhooks.cli import main
 from vzhooks.hooks import hook
 from vzhooks.kernel import netlink, nft, sysctl
+from vzhooks.node.host import Paths
+from vzhooks.run import reconcile
+from vzhooks.run.request import HOOK, Request
 
 DEAD = -signal.SIGKILL
 FILES = ("replace", "rename", "unlink", "link", "symlink", "mkdir", "rmdir", "fsync")
@@ -109,3 +112,9 @@ def command(hn: Box, steps: int | None, *argv: str, **how: bool) -> tuple[int, i
 def event(hn: Box, steps: int | None, name: str, environment: dict[str, str], **how: bool) -> tuple[int, int]:
     """Run a hook that dies after so many steps."""
     return dies(hn, steps, hook.main, name, environment, **how)
+
+
+def expect_no_more(ctid: str, addresses: list[str]) -> None:
+    """Do what a hook leaves behind to be done when vzctl is done with a VE's addresses."""
+    request = Request(ctids=frozenset({ctid}), expect={ctid: frozenset(addresses)}, door=HOOK)
+    reconcile.run(Paths(), request)

@@ -5,31 +5,54 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import count
 
 from tests.lab import Box, packets
 from tests.lab.links import family_of
 from tests.lab.node import BEYOND, BEYOND6, CLIENT, CLIENT6, CLIENT_MAC, ExampleNode
-from tests.lab.packets import BROADCAST, ETH_P_ARP
+from tests.lab.packets import BROADCAST, ETH_P_ARP, parse
 from tests.lab.tap import Frame, Tap
 from tests.lab.wire import flush_neighbours
 from tests.proof.values import ANYWHERE, Fact, fits
 from tests.site import is_carried
 
+LAB = packets.LAB
 FARS = (CLIENT, CLIENT6, BEYOND, BEYOND6)
 INSIDE = ("lo", "venet")
 PAUSE_S = 0.003
 _numbers = count(1)
 
 
+@dataclass(frozen=True)
+class Dated(Frame):
+    """A frame and the number of the moment in which it was sent, -1 where it does not say."""
+
+    born: int = -1
+
+
+class DatedTap(Tap):
+    """Keep of each frame when it was sent: what waits for a neighbour leaves up to three seconds later."""
+
+    def frame(self, nic: str, outgoing: bool, data: bytes) -> Frame:
+        """Return a frame and when it was sent: two bytes that stand four before the text of ours."""
+        at = data.find(LAB)
+        born = struct.unpack_from("!H", data, at - 4)[0] if at >= 4 else -1
+        return Dated(nic, outgoing, *parse(data), born)
+
+
 class Probe:
-    """Hold the tap and the client's line for as long as the node stands."""
+    """Hold the tap and the client's line for as long as the node stands.
+
+    now: the number of this moment, which all that is sent carries.
+    """
 
     def __init__(self, node: ExampleNode) -> None:
         self.node = node
-        self.tap = Tap(node.hn)
+        self.tap, self.now = DatedTap(node.hn), 0
         self.line = node.client.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.line.bind(("eth0", 0))
         self.tap.__enter__()
@@ -38,6 +61,11 @@ class Probe:
         """Give back both."""
         self.line.close()
         self.tap.__exit__(None, None, None)
+
+    def tick(self) -> int:
+        """Begin a new moment; return its number."""
+        self.now = (self.now + 1) % (1 << 16)
+        return self.now
 
     def frames(self) -> list[Frame]:
         """Return what came since the last call."""
@@ -55,9 +83,10 @@ class Probe:
         flush_neighbours(self.node.client)
         for box, mine in running.values():
             for address in mine:
-                echo(box, address, [d for d in (*FARS, *own, *addresses) if d != address and fits(d, address)])
+                others = [d for d in (*FARS, *own, *addresses) if d != address and fits(d, address)]
+                echo(box, address, others, self.now)
         for far in (CLIENT, CLIENT6):
-            echo(self.node.client, far, [a for a in (*own, *addresses) if fits(a, far)])
+            echo(self.node.client, far, [a for a in (*own, *addresses) if fits(a, far)], self.now)
         self._who_have([*own, *addresses])
         frames = self.frames()
         return self.facts(frames), frames
@@ -90,26 +119,31 @@ class Probe:
             found.add(("reply", f.src, f.dst))
         return found
 
-    def left(self, frames: Iterable[Frame]) -> set[tuple[str, str]]:
-        """Return source and NIC of all that was carried off the node."""
-        return {(f.src, f.nic) for f in frames if f.outgoing and self.is_lan(f.nic) and is_carried(f)}
+    def left(self, frames: Iterable[Frame]) -> dict[int, set[tuple[str, str]]]:
+        """Return source and NIC of all that was carried off the node, by the moment in which it was sent."""
+        found: dict[int, set[tuple[str, str]]] = {}
+        for f in frames:
+            if f.outgoing and self.is_lan(f.nic) and is_carried(f):
+                found.setdefault(f.born if isinstance(f, Dated) else -1, set()).add((f.src, f.nic))
+        return found
 
 
-def echo(box: Box, src: str, dsts: Iterable[str]) -> None:
-    """Send an echo request to each destination, by one socket."""
+def echo(box: Box, src: str, dsts: Iterable[str], now: int) -> None:
+    """Send an echo request to each destination, by one socket, that says when."""
     version = 6 if ":" in src else 4
     protocol = packets.ICMP6 if version == 6 else packets.ICMP
     with box.socket(family_of(src), socket.SOCK_RAW, protocol) as icmp, contextlib.suppress(OSError):
         icmp.bind((src, 0))
         for dst in dsts:
             with contextlib.suppress(OSError):
-                icmp.sendto(packets.echo_request(version, 77, next(_numbers) & 0xFFFF), (dst, 0))
+                icmp.sendto(packets.echo_request(version, now, next(_numbers) & 0xFFFF), (dst, 0))
 
 
 class Chatter:
     """Send on and on from running VEs while something is done to the node, by sockets opened before."""
 
-    def __init__(self, running: dict[str, tuple[Box, list[str]]]) -> None:
+    def __init__(self, running: dict[str, tuple[Box, list[str]]], now: int) -> None:
+        self.data = struct.pack("!HH", now, 0) + LAB
         self.lines: list[tuple[socket.socket, str]] = []
         for box, mine in running.values():
             for address in mine:
@@ -126,7 +160,7 @@ class Chatter:
         while not self.end.wait(PAUSE_S):
             for line, far in self.lines:
                 with contextlib.suppress(OSError):
-                    line.sendto(b"vzhooks lab", (far, 9))
+                    line.sendto(self.data, (far, 9))
                     self.sent += 1
 
     def __enter__(self) -> Chatter:
@@ -141,7 +175,7 @@ class Chatter:
 
 
 @contextlib.contextmanager
-def chatting(running: dict[str, tuple[Box, list[str]]]) -> Iterator[Chatter]:
-    """Let running VEs send while the body does something."""
-    with Chatter(running) as chatter:
+def chatting(running: dict[str, tuple[Box, list[str]]], now: int = 0) -> Iterator[Chatter]:
+    """Let running VEs send while the body does something; now: the number of the moment."""
+    with Chatter(running, now) as chatter:
         yield chatter

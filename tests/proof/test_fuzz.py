@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from tests.proof import fuzz
+from tests.proof import fuzz, guided
 from tests.proof.targets import TARGETS
 
 
@@ -25,3 +25,9 @@ def test_what_fails_is_found_and_made_short(monkeypatch):
     monkeypatch.setitem(fuzz.TARGETS, "wrong", fuzz.TARGETS["ini"].__class__(check, (b"[node]\n",)))
     data, why = next(fuzz.run("wrong", 3000, 1))
     assert why.startswith("AssertionError") and fuzz.shortest("wrong", data) == b"UPLINK="
+
+
+def test_an_input_is_kept_that_reaches_a_line_which_no_other_does():
+    known, longer = [b"[node]\n"], b"[node]\nreserved = eth0\n\n"
+    assert guided.new("ini", known, [longer, b"[node]\nreserved = eth0\n", b"[node]\n\n"]) == [longer[:-1]]
+    assert guided.new("ini", [longer], [longer[:-1]]) == []

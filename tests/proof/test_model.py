@@ -142,9 +142,9 @@ def test_what_leaves_during_a_step_may_be_of_the_state_before_or_after():
     after = copy.deepcopy(before)
     after.moved("101", "eth4", saved=True)
     left = [(A, "eth0"), (A, "eth3"), (A, "eth4"), ("192.0.2.1", "eth0")]
-    assert wrong(before, after, left) == [f"{A} left by eth0"]
+    assert wrong((before, after), left) == [f"{A} left by eth0"]
     after.stopped("101")
-    assert wrong(before, after, left) == [f"{A} left by eth0", f"{A} left by eth4"]
+    assert wrong((before, after), left) == [f"{A} left by eth0", f"{A} left by eth4"]
 
 
 def test_what_works_must_be_seen_where_nothing_is_due():

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import Phase
 
 from tests.proof import machine
-from tests.proof.walk import replay
+from tests.proof.values import Way
+from tests.proof.walk import FAILED, Walk, replay
 
 WALKS = {
     "a move, and a layer lost": [
@@ -25,12 +26,26 @@ WALKS = {
         ("configure", "101", "eth3", 0), ("hook_dies", "101", "vps.mount", 9), ("start", "101"),
         ("resync_dies", 3), ("resync", False), ("hook_dies", "101", "vps.umount", 4), ("start", "101"),
         ("vzctl_dies", "101", False), ("uninstall",), ("start", "101"), ("install",)],
+    "frames that waited for a neighbour while there was no vzhooks": [
+        ("configure", "102", "eth3", 0), ("start", "102"), ("carrier", "eth0"), ("uninstall",), ("install",),
+        ("carrier", "eth0"), ("resync", True)],
 }
 
 
 @pytest.mark.parametrize("steps", WALKS.values(), ids=WALKS)
 def test_a_walk_holds(world, steps):
     replay(world, steps)
+
+
+def test_what_leaves_by_a_wrong_nic_is_told(world):
+    walk = Walk(world)
+    for act, *arguments in (("configure", "101", "eth3", 0), ("start", "101")):
+        walk.step(act, *arguments)
+    world.model.ves["101"].ways = frozenset({Way("eth4")})
+    with pytest.raises(AssertionError, match="192.168.18.101 left by eth3"):
+        walk.step("umount", "103")  # which does nothing
+    FAILED.clear()
+    assert world.reset() == []
 
 
 def test_a_walk_at_random_holds(lender):

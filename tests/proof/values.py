@@ -60,6 +60,11 @@ class Way:
         """Tell whether a frame may leave by this NIC."""
         return nic == self.device or (self.main and nic not in self.reserved)
 
+    @property
+    def reach(self) -> int:
+        """Return how far it may lead: nowhere, as far as main leads without reserved NICs, or anywhere."""
+        return 0 if self == NOWHERE else 1 if self.main and self.reserved else 2
+
 
 NOWHERE = Way()
 
@@ -69,7 +74,8 @@ class Ve:
     """Hold one container: what its config says, what it has, and the ways that are right for it now.
 
     sure: its UPLINK line is one that vzctl itself would write; any other counts, or is refused. loose: addresses that
-    nobody told vzhooks of yet; due: uplinks that it had in the config before edits that no run has seen.
+    nobody told vzhooks of yet; due: uplinks that it had in the config before edits that no run has seen; last: those
+    that it had when it ended.
     """
 
     addresses: tuple[str, ...] = ()
@@ -83,6 +89,7 @@ class Ve:
     base: str = ""
     edited: bool = False
     due: set[str] = field(default_factory=set)
+    last: set[str] = field(default_factory=set)
 
     @property
     def names(self) -> set[str]:

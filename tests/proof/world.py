@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import os
 import socket
 from contextlib import suppress
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Callable
 
 from pyroute2 import NetlinkError
 
@@ -15,55 +19,18 @@ from tests.lab.holder import kill
 from tests.lab.node import BEYOND, BEYOND6, CLIENT, CLIENT6, GATEWAY, GATEWAY6
 from tests.lab.node import NICS as NODE
 from tests.proof import breaking
+from tests.proof.configs import CTIDS, FOREIGN_NFT, FOREIGN_RULE, INIS, LINES
 from tests.proof.model import Model
+from tests.proof.mortal import expect_no_more
 from tests.proof.probe import Probe
 from tests.proof.quick import Quick4, Quick9
-from tests.proof.values import Ini, Nic, Ve
-from tests.resident import Resident
+from tests.proof.values import Nic, Ve
+from tests.resident import Resident, until
 from tests.site import Site, pair, unordered
-from vzhooks.node.host import Paths
-from vzhooks.run import reconcile
-from vzhooks.run.request import HOOK, Request
 
 VES = "/run/vzhooks/ves.json"
-CTIDS = ("101", "102", "103")
-NAMES = ("", "eth3", "eth4", "isp1", "eth0", "nosuch")
-LINES = ('UPLINK="{}"', "UPLINK = {}", "export UPLINK='{}'", "uplink={}")
-"""How a config may name an uplink: as vzctl writes it, and as people do."""
-BOTH = {"eth3": ("eth3", ""), "eth4": ("eth4", ""), "isp1": ("eth4", "")}
-SECTIONS = "[uplink:eth3]\n[uplink:eth4]\n[uplink:isp1]\ndevice = eth4\n"
-BACKED = {**BOTH, "eth3": ("eth3", "eth4")}
-BACKING = SECTIONS.replace("[uplink:eth4]", "backup = eth4\nhold_down = 0s\n[uplink:eth4]")
-INIS: tuple[tuple[str | None, Ini], ...] = (
-    (None, Ini(there=False)),
-    ("[node]\nreserved = eth0\n", Ini(reserved=frozenset({"eth0"}))),
-    (f"[node]\nreserved = eth0\nunassigned = block\n{SECTIONS}",
-     Ini(BOTH, "block", frozenset({"eth0"}))),
-    (f"[node]\nunassigned = eth3\n{SECTIONS}", Ini(BOTH, "eth3")),
-    (f"[node]\nreserved = eth0\non_error = warn\n{BACKING}", Ini(BACKED, reserved=frozenset({"eth0"}), refuse=False)),
-    (BACKING, Ini(BACKED)),
-    (f"[node]\nreservd = eth0\n{SECTIONS}", Ini(usable=False)),
-    (SECTIONS.replace("[uplink:eth4]", "gateway = nowhere\n[uplink:eth4]"), Ini(BOTH, broken=frozenset({"eth3"}))),
-)
-FOREIGN_RULE = {"priority": 900, "src": "198.51.100.7", "src_len": 32, "table": 77}
-FOREIGN_NFT = """\
-table ip theirs {
-  chain c {
-    type filter hook forward priority 5;
-    ip saddr 198.51.100.9 drop
-  }
-}
-"""
-
-
-def second(ctid: str) -> tuple[str, str]:
-    """Return the addresses that a VE has now and then besides its usual ones."""
-    return pair(f"2{ctid[1:]}")
-
-
-def everything(ctid: str) -> tuple[str, ...]:
-    """Return all addresses that a VE may have."""
-    return (*pair(ctid), *second(ctid))
+NOTES, ROOM = ("/run/vzhooks", "/var/lib/vzhooks"), 1 << 26
+"""What vzhooks writes to while it runs, and how much there may be."""
 
 
 class World:
@@ -80,6 +47,7 @@ class World:
         self.node.hn.sysctl("net/ipv6/conf/all/keep_addr_on_down", 1)
         self.site.take_any_source() if generation == 4 else None
         self.probe, self.replaced = Probe(self.node), frozenset[str]()
+        self.moments: dict[int, tuple[float, list[Model]]] = {}
         for ctid in CTIDS:
             self.node.create_ve(ctid, pair(ctid))
         self.model = self._new_model()
@@ -137,6 +105,8 @@ class World:
         """Put one of the inis into place, or none."""
         text, self.model.ini = INIS[number]
         more = f"[node]\ndatapath = {self.datapath}\n" if self.datapath else ""
+        if more:
+            self.model.ini = replace(self.model.ini, there=True)
         if text is None and not more:
             with suppress(FileNotFoundError):
                 self.node.hn.path("/etc/vz/vzhooks.ini").unlink()
@@ -148,6 +118,32 @@ class World:
         """Write a VE's config anew, with this UPLINK line or none."""
         addresses = self.model.ves[ctid].addresses
         self.node.write_conf(ctid, addresses, extra=LINES[line].format(uplink) if uplink or line else "")
+
+    def fill(self, full: bool) -> None:
+        """Let the file systems with our notes have no room, or room again."""
+        for path in NOTES:
+            filler = self.node.hn.path(path) / "filler"
+            if full:
+                filler.write_bytes(b"x")  # a file system of no blocks would have no limit
+                until(lambda path=path: self._limit(path, used(self.node.hn.path(path))))  # the daemon writes meanwhile
+            else:
+                filler.unlink(missing_ok=True)
+                assert self._limit(path, ROOM)
+
+    def _limit(self, path: str, size: int) -> bool:
+        return self.node.hn.run(["mount", "-o", f"remount,size={size}", path]).returncode == 0
+
+    def make_room(self) -> None:
+        """End a full disk."""
+        if self.model.full:
+            self.model.full = False
+            self.fill(False)
+
+    def moment(self, change: Callable[[Model], None]) -> None:
+        """Let a state that is over by now be right for what was sent in this moment: that of now, so changed."""
+        state = copy.deepcopy(self.model)
+        change(state)
+        self.moments[self.probe.now][1].append(state)
 
     # -- the node's own network ---------------------------------------------------------------
 
@@ -195,6 +191,7 @@ class World:
 
     def reset(self) -> list[str]:
         """Make the node as it was: all VEs stopped, all NICs up, no ini. Return what differs from the beginning."""
+        self.make_room()
         if "eth5" in self.model.nics:
             self.rename("eth5", "eth3")
         for nic in NODE:
@@ -214,6 +211,7 @@ class World:
         self.put_foreign()
         self._settle()
         self.probe.frames()
+        self.moments.clear()
         return differences(self.baseline, self.state())
 
     def _end(self, ctid: str) -> None:
@@ -240,7 +238,7 @@ class World:
             kill(sorted(left))
         notes = self.notes() if left else {}
         for ctid, record in notes.items():
-            if record.get("expected"):
+            if record.get("expected") and not self.model.full:
                 self.node.hn.call(expect_no_more, ctid, record["expected"]["addresses"])
 
     def notes(self) -> dict[str, Any]:
@@ -254,10 +252,10 @@ class World:
             self.node.hn.write(VES, json.dumps(notes), 0o600)
 
 
-def expect_no_more(ctid: str, addresses: list[str]) -> None:
-    """Do what a hook leaves behind to be done when vzctl is done with a VE's addresses."""
-    request = Request(ctids=frozenset({ctid}), expect={ctid: frozenset(addresses)}, door=HOOK)
-    reconcile.run(Paths(), request)
+def used(place: Path) -> int:
+    """Return how many bytes of a file system are taken."""
+    found = os.statvfs(place)
+    return (found.f_blocks - found.f_bfree) * found.f_frsize
 
 
 def differences(before: dict[str, list[str]], after: dict[str, list[str]]) -> list[str]:

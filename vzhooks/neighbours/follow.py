@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vzhooks.errors import VzhooksError
@@ -33,6 +34,8 @@ UNLOCKED_WAIT_S = 30.0
 """The same for an address given to a running VE by a vzctl that holds no lock."""
 UNLOCKED_SAVE_S = 5.0
 """How long such a vzctl may take from the script that takes an address away until it has saved the config."""
+LOOK_S = 0.05
+"""How often to look whether vzctl is done, while announcing."""
 REPEAT_S = (0.1, 0.3, 0.6, 1.0, 2.0)
 """Pauses before each announcement: several, since frames get lost and vzctl's own may come after."""
 
@@ -71,26 +74,54 @@ def settle(paths: Paths, ctid: str, added: frozenset[str], expected: frozenset[s
     """Do so; held: what `locked_in` told before."""
     from vzhooks.kernel.arrival import wait_for_route
     deadline = time.monotonic() + (ROUTE_WAIT_S if held else UNLOCKED_WAIT_S)
+    change = _Change(paths, ctid, expected, held)
 
     def goes_on() -> bool:
-        return time.monotonic() < deadline and (not held or evidence.is_locked(held, ctid))
+        return time.monotonic() < deadline and not change.is_over()
 
     came = False
     try:
         while added and not came and goes_on():
             came = wait_for_route(added, 0.5)
         if came:
-            _tell(paths, ctid, added)
+            _tell(paths, ctid, added, change.pause)
         while held and goes_on():
             time.sleep(0.1)
         if not held and not added:
             time.sleep(UNLOCKED_SAVE_S)
-        if os.path.exists(paths.ves):
-            over = not held or not evidence.is_locked(held, ctid)  # else its time ends it: see census
-            done = expected if over else frozenset()
-            _heal(paths, Request(ctids=frozenset({ctid}), expect={ctid: done}, door=HOOK, wait_s=30.0), ctid)
+        change.end()
     except VzhooksError as error:
         log.say(f"after a change of addresses: VE {ctid}: {error}", quiet=True)
+
+
+@dataclass
+class _Change:
+    """Hold what vzctl does to a running VE's addresses; see `settle`."""
+
+    paths: Paths
+    ctid: str
+    expected: frozenset[str]
+    held: list[str]
+    ended: bool = False
+
+    def is_over(self) -> bool:
+        """Tell whether vzctl has given back its lock; one that holds none tells nobody."""
+        return bool(self.held) and not evidence.is_locked(self.held, self.ctid)
+
+    def end(self) -> None:
+        """Let the VE's addresses be what its config and its routes say."""
+        if not self.ended and os.path.exists(self.paths.ves):
+            over = not self.held or self.is_over()  # else its time ends it: see census
+            done = {self.ctid: self.expected if over else frozenset()}
+            _heal(self.paths, Request(ctids=frozenset({self.ctid}), expect=done, door=HOOK, wait_s=30.0), self.ctid)
+        self.ended = True
+
+    def pause(self, seconds: float) -> None:
+        """Wait so long, and end it as soon as vzctl is done: what is expected follows no edit of a config."""
+        until = time.monotonic() + seconds
+        while self.held and not self.ended and time.monotonic() < until:
+            self.end() if self.is_over() else time.sleep(LOOK_S)
+        time.sleep(max(0.0, until - time.monotonic()))
 
 
 def _follow(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
@@ -112,11 +143,11 @@ def _heal(paths: Paths, request: Request, ctid: str) -> Report:
     return report
 
 
-def _tell(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
+def _tell(paths: Paths, ctid: str, addresses: frozenset[str], pause: Callable[[float], None] = time.sleep) -> None:
     """Publish and announce what is routed of a VE, now and some times more."""
     if os.path.exists(paths.ves):  # without our notes vzhooks was uninstalled meanwhile, and must not come back
         request = Request(ctids=frozenset({ctid}), door=HOOK, wait_s=30.0)
-        _repeat((), lambda: places(_heal(paths, request, ctid), ctid, addresses), len(addresses))
+        _repeat((), lambda: places(_heal(paths, request, ctid), ctid, addresses), len(addresses), pause)
 
 
 def places(report: Report, ctid: str, addresses: frozenset[str]) -> list[tuple[str, str]]:
@@ -127,10 +158,10 @@ def places(report: Report, ctid: str, addresses: frozenset[str]) -> list[tuple[s
 
 
 def _repeat(places: Sequence[tuple[str, str]], more: Callable[[], Sequence[tuple[str, str]]] | None = None,
-            whole: int = 0) -> None:
+            whole: int = 0, pause: Callable[[float], None] = time.sleep) -> None:
     """Announce some times; ask for more places until they are whole: routes come one after the other."""
-    for pause in REPEAT_S:
-        time.sleep(pause)
+    for seconds in REPEAT_S:
+        pause(seconds)
         if more and len(places) < whole:
             places = more()
         announce.send(_standing_now(places))

@@ -30,8 +30,9 @@ def walk(src: str, dst: str, iif: str, rules: Iterable[Other], tables: Tables, o
 
     iif: the device that it comes in by, "lo" for what the node sends; own: the node's addresses.
     """
-    least = 0
-    for rule in sorted((r for r in rules if r.family == family_of(dst)), key=lambda r: r.priority):
+    least, line = 0, sorted((r for r in rules if r.family == family_of(dst)), key=lambda r: r.priority)
+    there = {r.priority for r in line}
+    for rule in line:
         if rule.priority < least:
             continue
         takes = _takes(rule, src, dst, iif, mark)
@@ -40,7 +41,8 @@ def walk(src: str, dst: str, iif: str, rules: Iterable[Other], tables: Tables, o
         if not takes or rule.action == "nop":
             continue
         if rule.action.startswith("goto "):
-            least = int(rule.action.partition(" ")[2])
+            target = int(rule.action.partition(" ")[2])
+            least = target if target in there else least  # without its target it does nothing (fib_rules.c)
         elif rule.action in ENDS:
             return Lookup(error=rule.action)
         elif not rule.table:

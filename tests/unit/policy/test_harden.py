@@ -1,10 +1,27 @@
 """When the node's ARP is hardened, what is remembered, and what is given back."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.example import ETH0, ETH3, LO, VENET0, facts, nic
 from vzhooks.model import Sysctl
-from vzhooks.policy.harden import FORCED, LATER, OFF, ON, STRICT_ALL, Hardening, decide, drop_in, keys, read_keys
+from vzhooks.policy.harden import (
+    FORCED,
+    LATER,
+    OFF,
+    ON,
+    STRICT_ALL,
+    VALID_MARK,
+    VENET,
+    Hardening,
+    Outcome,
+    decide,
+    drop_in,
+    keys,
+    read_keys,
+    with_marks,
+)
 
 NICS = facts(LO, ETH0, ETH3, VENET0).nics
 SOFT = dict.fromkeys(keys(NICS), "0")
@@ -37,6 +54,7 @@ VIP, WEB0, DOCKER = (nic("vip0", 9, "192.168.18.50/24", kind="bridge"), nic("web
     ((LO, nic("eth0", 2, "fd00:18::10/64"), nic("eth3", 3, "fd00:18::11/64")), set()),
     ((nic("eth0", 2, "192.168.18.10/24", "fd00:18::10/64"), nic("eth3", 3, "10.0.0.2/24", "fd00:18::11/64")), set()),
     ((LO, ETH0, ETH3, WEB0), {"eth0", "eth3", "default"}),
+    ((LO, ETH0, ETH3, replace(WEB0, addresses=("192.168.18.50/24",))), {"eth0", "eth3", "default"}),
     ((LO, ETH0, ETH3, DOCKER, nic("docker1", 10, "172.17.0.2/16", kind="bridge")), {"eth0", "eth3", "default"}),
     ((LO, ETH0, ETH3, nic("eni12ab", 9, kind="veth")), {"eth0", "eth3", "default"}),
     ((LO, ETH0, ETH3, VIP), set()),
@@ -141,8 +159,8 @@ def test_an_address_that_would_go_unanswered_hinders(vip):
     assert outcome(order=ON, force=True, nics=nics).hardening.mode == FORCED
 
 
-def test_the_loopback_s_own_address_hinders_nothing():
-    nics = facts(nic("lo", 1, "127.0.0.1/8", loopback=True), ETH0, ETH3).nics
+def test_the_loopback_s_own_address_hinders_nothing_and_no_ipv6_address_does():
+    nics = facts(nic("lo", 1, "127.0.0.1/8", "fd00:18::50/128", loopback=True), ETH0, ETH3).nics
     assert outcome(auto=True, nics=nics).hardening.on
 
 
@@ -197,3 +215,27 @@ def test_what_a_strict_filter_did_for_ves_own_devices_is_told():
 
 def test_the_drop_in_writes_names_with_dots_rightly():
     assert "-net/ipv4/conf/eth0.7/arp_ignore = 1\n" in drop_in([Sysctl("net/ipv4/conf/eth0.7/arp_ignore", "1")])
+
+
+@pytest.mark.parametrize("before, marked, now, unmarked, wanted", [
+    ("", True, "0", "0", "1"), ("0", True, "1", "0", "1"), ("", True, "1", "", "1"),
+    ("0", False, "1", "0", "0"), ("0", False, "0", "", None), ("", False, "1", "", None), ("", False, "0", "", None)])
+def test_what_marks_need_is_remembered_until_it_is_given_back(before, marked, now, unmarked, wanted):
+    known = Hardening(unmarked=before)
+    found = with_marks(Outcome(known), known, marked, {VALID_MARK: now})
+    assert found.hardening.unmarked == unmarked and values(found) == ({VALID_MARK: wanted} if wanted else {})
+
+
+@pytest.mark.parametrize("venet, before, told", [
+    ("1", Hardening(), True), ("0", Hardening(), False), (None, Hardening(), True), ("2", Hardening(ON), False),
+    ("2", Hardening(ON, {VENET: "1"}), True)])
+def test_a_strict_filter_of_venet0_is_remembered_at_first(venet, before, told):
+    current = {**SOFT, LATER: "1", STRICT_ALL: "0", **({VENET: venet} if venet else {})}
+    found = outcome(before, order=ON, current=current)
+    assert (VENET in found.hardening.former) is told
+    assert values(found).get(VENET) == ("1" if told and venet == "2" else None)
+
+
+def test_a_value_that_is_back_already_is_nobodys_change():
+    found = outcome(Hardening(ON, dict.fromkeys(HARD, "0")), order=OFF, current=SOFT)
+    assert found.problems == () and not found.hardening.on

@@ -21,6 +21,8 @@ from vzhooks.policy.suspects import suspicions
         ("uplink:isp1", "gateway", "10.9.9.1", "is in none of the networks of eth3")]),
     ("[uplink:isp1]\ndevice = eth3\n", {"isp2": ["101", "105"], "isp1": ["102"]}, [
         ("uplink:isp2", "", "", "VE 101, 105 name it and would be cut off")]),
+    ("[uplink:isp1]\ndevice = eth3\n", {"isp2": ["101"]}, [("uplink:isp2", "", "", "VE 101 names it")]),
+    ("[uplink:isp1]\ndevice = eth3\n[uplink:isp2]\ngateway = nowhere\n", {"isp2": ["101"]}, []),
     ("[node]\nreserved = eth0\n[uplink:isp1]\ndevice = mgmt\n", {}, [
         ("uplink:isp1", "device", "mgmt", "eth0 is reserved")]),
 ])

@@ -5,7 +5,7 @@ import pytest
 from vzhooks.node import notes
 from vzhooks.policy.harden import FORCED, OFF, ON, Hardening
 from vzhooks.policy.records import RUNNING, Record
-from vzhooks.policy.trial import Trial, back, moved, order
+from vzhooks.policy.trial import Trial, back, forced, moved, order
 
 
 def records(**uplinks):
@@ -50,3 +50,7 @@ def test_a_note_holds_all_of_it(tmp_path):
     notes.save_trial(str(tmp_path / "trial"), held)
     assert notes.load_trial(str(tmp_path / "trial")) == held
     assert notes.load_trial(str(tmp_path / "none")) is None
+
+
+def test_force_is_remembered():
+    assert [forced(trial(hardening=Hardening(mode))) for mode in (FORCED, ON, OFF)] == [True, False, False]

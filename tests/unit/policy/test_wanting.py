@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.example import ETH0, ETH3, ETH4, LO, NICS, VENET0, elements, facts, nic, routes, rules, table_of, wanted
-from vzhooks.model import Element, Gateway, Skeleton, Ve
+from vzhooks.model import Element, Gateway, Proxy, Skeleton, Ve
 from vzhooks.policy import priorities
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.tables import LESS, own_key, uplink_key
 from vzhooks.policy.uplinks import gateway_of
+from vzhooks.policy.wanting import published
 
 VE101 = Ve("101", ("192.168.18.101",), "eth3")
 VE102 = Ve("102", ("192.168.18.102",), "eth4")
@@ -240,6 +241,11 @@ def test_the_gateway(gateway, known, address):
     assert gateway_of(ETH3, 4, gateway, known) == address
 
 
+def test_a_nic_without_ipv6_has_no_gateway_of_it():
+    assert gateway_of(ETH3, 6, "fe80::1", ()) == "fe80::1"
+    assert gateway_of(replace(ETH3, ipv6=False), 6, "fe80::1", ()) == ""
+
+
 def test_a_device_without_an_address_sends_by_the_gateway_given():
     ini = "[uplink:eth3]\ngateway=192.168.18.1"
     known = facts(LO, ETH0, replace(ETH3, addresses=()), VENET0)
@@ -252,3 +258,11 @@ def test_a_point_to_point_device_needs_no_gateway():
     ve = Ve("101", ("192.168.18.101",), "isp1")
     known = facts(LO, ETH0, nic("ppp0", 9, kind="ppp", pointopoint=True), VENET0)
     assert "default dev ppp0" in routes(wanted(ve, ini=ini, known=known), table("isp1", ve, ini=ini, known=known))
+
+
+def test_vzctl_publishes_on_nics_with_an_address_or_on_those_listed():
+    live = VE101.addresses
+    known = facts(LO, ETH0, replace(ETH3, addresses=()), replace(ETH4, up=False), VENET0, local=live)
+    assert published(known) == {Proxy(4, *live, "eth0")}
+    assert published(facts(local=live)) == {Proxy(4, *live, name) for name in ("eth0", "eth3", "eth4")}
+    assert published(facts(local=live), ["eth3"]) == {Proxy(4, *live, "eth3")} and published(facts()) == set()
