@@ -45,7 +45,14 @@ umount /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t proc proc /proc
 mount -t tmpfs -o mode=755 tmpfs /dev
+mkdir /dev/home /dev/base
+mount --bind "$HOME_OF_PYTHON" /dev/home
+mount --bind "$BASE_OF_PYTHON" /dev/base
 mount -t tmpfs tmpfs /tmp
+mkdir -p "$HOME_OF_PYTHON" "$BASE_OF_PYTHON"
+mount --move /dev/home "$HOME_OF_PYTHON"
+mount --move /dev/base "$BASE_OF_PYTHON"
+rmdir /dev/home /dev/base
 mkdir /dev/shm /dev/net
 mknod -m 666 /dev/null c 1 3
 mknod -m 666 /dev/urandom c 1 9
@@ -72,7 +79,9 @@ class Booted:
     def __init__(self, site: Site) -> None:
         self.site, self.name = site, f"vzhooks-test-{site.node.hn.pid}"
         self.log = open(site.node.hn.path(LOG), "w", encoding="utf-8")  # noqa: SIM115
-        command = ["unshare", "--mount", "--propagation", "slave", "sh", "-ec", OUTER, self.name, INNER]
+        # The tests may lie in /tmp themselves.
+        command = ["env", f"HOME_OF_PYTHON={sys.prefix}", f"BASE_OF_PYTHON={sys.base_prefix}", "unshare",
+                    "--mount", "--propagation", "slave", "sh", "-ec", OUTER, self.name, INNER]
         self.process = site.node.hn.popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         until(lambda: self.process.poll() is not None or self.systemctl("is-active", "multi-user.target") == "active")
         assert self.process.poll() is None, site.node.hn.read(LOG)

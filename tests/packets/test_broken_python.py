@@ -15,12 +15,13 @@ pytestmark = pytest.mark.generation(4)  # what is said is the same on both
 STUB = {"__init__.py": "", "iproute/__init__.py": "",
         "iproute/linux.py": "class IPRoute:\n    def __init__(self, **_): pass\n    def close(self): pass\n",
         "netlink/__init__.py": "", "netlink/exceptions.py": "class NetlinkError(Exception): pass\n",
-        "netlink/rtnl/__init__.py": "", "netlink/rtnl/iprsocket.py": "class IPRSocket: pass\n"}
+        "netlink/rtnl/__init__.py": "", "netlink/rtnl/iprsocket.py": "class IPRSocket: pass\n",
+        "netlink/rtnl/rtmsg.py": "class rtmsg: pass\n", "netlink/rtnl/fibmsg.py": "class fibmsg: pass\n"}
 PYROUTE2 = {
     "missing": ({}, "No module named 'pyroute2'"),
     "one that cannot be imported": ({"__init__.py": "raise ImportError('libx.so: no such file')\n"}, "libx.so"),
     "one that is damaged": ({"__init__.py": "def broken(:\n"}, "SyntaxError"),
-    "one of another interface": (STUB, "IPRoute"),
+    "one of another interface": (STUB, "fibmsg()"),
 }
 REINSTALL = "-m pip install --force-reinstall 'pyroute2>=0.9.7,<0.10'"
 

@@ -28,7 +28,7 @@ def test_a_dry_run_shows_what_the_run_does_and_then_there_is_nothing_left(site):
     shown = site.vzhooks("resync", "--dry-run", "--diff", rc=3).stdout
     assert site.state() == before
     assert heads(shown) == ["the node", "VE 101: eth3 -> eth4", "VE 105: main -> eth4"]
-    assert {line[2] for line in shown.splitlines() if line.startswith("  ")} == {"+", "-"}
+    assert {line[2] for line in shown.splitlines() if line.startswith("  ")} == {"+", "-", "~"}
     assert "\x1b" not in shown
     assert site.vzhooks("resync", "--diff", "-v").stdout == shown
     assert site.vzhooks("resync", "--diff").stdout == ""

@@ -20,7 +20,8 @@ from vzhooks.errors import HostError
 from vzhooks.node.packed import is_packed
 
 PART = "pyroute2.iproute.linux"
-MORE = {"pyroute2.netlink.exceptions": "NetlinkError", "pyroute2.netlink.rtnl.iprsocket": "IPRSocket"}
+MORE = {"pyroute2.netlink.exceptions": "NetlinkError", "pyroute2.netlink.rtnl.iprsocket": "IPRSocket",
+        "pyroute2.netlink.rtnl.rtmsg": "rtmsg", "pyroute2.netlink.rtnl.fibmsg": "fibmsg"}
 NEEDED = "pyroute2>=0.9.7,<0.10"
 
 
