@@ -81,7 +81,7 @@ class Booted:
         self.log = open(site.node.hn.path(LOG), "w", encoding="utf-8")  # noqa: SIM115
         # The tests may lie in /tmp themselves.
         command = ["env", f"HOME_OF_PYTHON={sys.prefix}", f"BASE_OF_PYTHON={sys.base_prefix}", "unshare",
-                    "--mount", "--propagation", "slave", "sh", "-ec", OUTER, self.name, INNER]
+                   "--mount", "--propagation", "slave", "sh", "-ec", OUTER, self.name, INNER]
         self.process = site.node.hn.popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         until(lambda: self.process.poll() is not None or self.systemctl("is-active", "multi-user.target") == "active")
         assert self.process.poll() is None, site.node.hn.read(LOG)
