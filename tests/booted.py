@@ -142,6 +142,8 @@ def clear(site: Site) -> None:
         text = "[Unit]\n" + NEEDS.get(name, "DefaultDependencies=no\n")
         site.node.hn.write(f"{UNITS}/{name}.target", text)
     site.node.hn.write(f"{UNITS}/vz.service", VZ)
+    if sys.prefix.startswith("/tmp/"):  # which the daemon would not see
+        site.node.hn.write(f"{UNITS}/vzhooks.service.d/tmp.conf", "[Service]\nPrivateTmp=no\n")
     site.hn("systemctl", "--root=/", "enable", "vz.service")
 
 
