@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from bench.hook import env_of, timed
+from bench.ground import environ, timed
 from tests.lab import Box, ExampleNode
 from tests.lab.ve import config_text
 from tests.resident import resident, until
@@ -108,9 +108,9 @@ def hooks(site: Site, rounds: int) -> tuple[float, float]:
     """Return the median milliseconds of a mount hook and of an unmount hook, what they leave behind ended each time."""
     found: list[tuple[float, float]] = []
     for _ in range(rounds + 1):
-        mount = timed(site.node.hn, [f"{CONF}/vps.mount"], env_of(NEW))
+        mount = timed(site.node.hn, [f"{CONF}/vps.mount"], environ(NEW))
         site.end_announcers()
-        found.append((mount, timed(site.node.hn, [f"{CONF}/vps.umount"], env_of(NEW))))
+        found.append((mount, timed(site.node.hn, [f"{CONF}/vps.umount"], environ(NEW))))
         site.end_announcers()
     mounts, umounts = zip(*found[1:])  # the first one warms the caches
     return statistics.median(mounts), statistics.median(umounts)
