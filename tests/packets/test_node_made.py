@@ -53,6 +53,15 @@ def test_a_reset_in_an_assigned_ve_s_name_leaves_by_its_uplink(every):
     assert resets(every, "101") == ({"eth3"}, ["reset"] * 2)
 
 
+def test_a_reset_to_a_host_that_main_has_by_another_nic_leaves_by_the_uplink(site):
+    sh(site.node.hn, RESET)
+    site.both("101", uplink="eth3")
+    site.end_announcers()
+    for client in CLIENTS:
+        site.node.add_route(f"{client}/{128 if ':' in client else 32}", oif="eth0")
+    assert resets(site, "101") == ({"eth3"}, ["reset"] * 2)
+
+
 @pytest.mark.parametrize("layer", ["rules", "nft"])
 def test_a_reset_leaks_by_no_other_nic_without_either_layer(site, layer):
     if site.marks:

@@ -46,11 +46,10 @@ class Datapath:
         marks = {*self.numbers.values(), bare.closed, bare.passes} if self.mask else set()
         return layout.layout(self.mask, tuple(sorted(marks)), self.shared)
 
-    def chain(self, way: Way | None) -> str:
-        """Return the chain that gives packets of a way their mark; None for those that main decides about."""
+    def mark(self, way: Way | None) -> int:
+        """Return the mark of packets of a way; None for those that main decides about."""
         bare = self.layout
-        mark = bare.passes if way is None else self.numbers[way.uplink.name] if way.uplink else bare.closed
-        return layout.mark_chain(mark)
+        return bare.passes if way is None else self.numbers[way.uplink.name] if way.uplink else bare.closed
 
 
 RULES = Datapath()

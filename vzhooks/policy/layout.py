@@ -197,7 +197,7 @@ def _marking(given: Layout) -> Iterator[_Chain]:
     """
     clear, marked = f"meta mark set meta mark and {_ALL ^ given.mask:#010x}", f"meta mark and {given.mask:#010x} != 0"
     for mark in given.marks:
-        far = (f"{ip} daddr != @here{f} {_set(given, mark)} accept" for f, ip in _IP)  # nearly all, so it comes first
+        far = (f"{ip} daddr != @here{f} {_set(given, mark)} return" for f, ip in _IP)  # nearly all, so it comes first
         yield ("inet", mark_chain(mark), ""), (*far, _set(given, mark | given.local))
         for family in FAMILIES:
             yield (family, return_chain(mark), ""), (_set(given, mark),)
@@ -212,8 +212,10 @@ def _marking(given: Layout) -> Iterator[_Chain]:
     yield ("inet", "inbound", ""), ("ip daddr . iifname @exits4 iifname vmap @returns", seen)
     name = f"{'shared' if given.shared else 'marks'}_{given.mask:08x}"
     yield ("inet", name, "type filter hook prerouting priority -90"), (*ways, "iifname vmap @entry", seen)
-    yield ("inet", "making", "type route hook output priority -140"), tuple(
-        f"{ip} saddr vmap @made{f}" for f, ip in _IP)
+    yield ("inet", "makers", ""), tuple(f"{ip} saddr vmap @made{f}" for f, ip in _IP)
+    # From the node itself a bare mark is what a filter of sources asks with, so here it is the other way round.
+    yield ("inet", "making", "type route hook output priority -140"), (
+        "jump makers", f"meta mark and {given.bits:#010x} != 0 meta mark set meta mark xor {given.local:#010x}")
     out = f"meta mark and {given.mask:#010x} . oifname @outs {clear} accept"
     others = f"meta mark and {given.mask:#010x} == {given.seen:#010x} {clear}"
     yield from _forward(-155, (out, others), (f"{marked} {clear}", *_SIDE))

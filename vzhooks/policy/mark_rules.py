@@ -34,16 +34,18 @@ def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, tables: Mappi
             yield Rule(family, at.UNMARKED, mark=(mark, bits), goto=at.PAST)
         yield Rule(family, at.LOCAL_MARK, MAIN, mark=(local, local), suppress=NEAR[family])
         if family == 4:
-            # As such a filter asks about what a VE sends to the node itself. What the node sends in a VE's name to a
-            # host that main has by another NIC is then for the guard.
+            # As such a filter asks about what a VE sends to the node itself.
             yield Rule(family, at.LOCAL_MARK, MAIN, iif="lo", suppress=NEAR[family])
         for uplink in {w.uplink.name: w.uplink for w in ways if w.uplink}.values():
             value = (by.numbers[uplink.name], bits)
             yield Rule(family, at.BY_MARK, tables[uplink_key(uplink.name)], mark=value)
+            # What the node makes in a VE's name.
+            yield Rule(family, at.OUT, tables[uplink_key(uplink.name)], iif="lo", mark=(value[0] | local, by.mask))
             if by.shared:  # the way of nearly all packets, so it comes first
                 yield Rule(family, at.OUT, tables[uplink_key(uplink.name)], iif=SHARED, mark=(value[0], by.mask))
             if family == 4:  # such a filter is served at once; `_by_device` would do
                 yield Rule(family, at.BACK, MAIN, iif=uplink.device, mark=value, suppress=NEAR[family])
+        yield Rule(family, at.OUT, iif="lo", mark=(by.layout.closed | local, by.mask), unreachable=True)
         yield Rule(family, at.NO_WAY, unreachable=True)
         yield Rule(family, at.PAST)
         yield from _by_device(family, ways, facts)

@@ -21,16 +21,17 @@ OWNERS, INBOUND = "owners", "inbound"
 def elements(ways: Iterable[Way], facts: Facts, settings: Settings, by: Datapath) -> Iterator[Element]:
     """Return which mark packets get: by a VE's address, else by the device that they come in by."""
     ways = list(ways)
-    plain, homes = by.chain(None), homes_of(ways, facts)
-    chains = {a: by.chain(w) for w in ways if w.state != "unassigned" for a in w.ve.addresses if a not in facts.own}
+    plain, homes = by.mark(None), homes_of(ways, facts)
+    found = {a: by.mark(w) for w in ways if w.state != "unassigned" for a in w.ve.addresses if a not in facts.own}
     for address, devices in () if by.shared else homes.items():
         for name in devices:
-            yield Element(f"ways{family_of(address)}", (address, name, chains.get(address, plain)))
+            yield Element(f"ways{family_of(address)}", (address, name, layout.mark_chain(found.get(address, plain))))
     for address in ({a for w in ways for a in w.ve.addresses} | set(facts.local)) - facts.own:
-        if address in chains or settings.reserved:
-            yield Element(f"made{family_of(address)}", (address, chains.get(address, plain)))
+        family, mark = family_of(address), found.get(address, plain)
+        if address in found or settings.reserved:
+            yield Element(f"made{family}", (address, layout.mark_chain(mark)))
         if address not in facts.away:
-            yield Element(f"here{family_of(address)}", (address,))
+            yield Element(f"here{family}", (address,))
     for uplink in {w.uplink.name: w.uplink for w in ways if w.uplink}.values():
         yield Element("outs", (f"{by.numbers[uplink.name]:#010x}", uplink.device))
     yield from _of_devices(ways, facts, settings, by)
@@ -53,9 +54,8 @@ def _of_devices(ways: Iterable[Way], facts: Facts, settings: Settings, by: Datap
 
 def _any_source(ways: Iterable[Way], by: Datapath) -> str:
     """Return the chain for what a VE sends from a source that is none of its addresses, as `rules` does."""
-    closed = layout.mark_chain(by.layout.closed)
-    chains = {by.chain(w) if w.uplink and w.any_source else closed for w in ways}
-    return chains.pop() if len(chains) == 1 else closed
+    marks = {by.mark(w) if w.uplink and w.any_source else by.layout.closed for w in ways}
+    return layout.mark_chain(marks.pop() if len(marks) == 1 else by.layout.closed)
 
 
 class Marks:
@@ -73,15 +73,15 @@ class Marks:
     def of(self, src: str, dst: str, iif: str) -> int:
         """Return the mark of a packet from `src` to `dst` that comes in by `iif`, "" or lo for what the node sends."""
         family, made = family_of(src), iif in ("", "lo")
-        one = made or (self._layout.shared and iif == layout.SHARED)
-        chain = self._get(f"made{family}", src) if one else self._get(f"ways{family}", src, iif)
+        name = "made" if made or (self._layout.shared and iif == layout.SHARED) else "ways"
+        chain = self._get(f"{name}{family}", src, *([iif] if name == "ways" else []))
         if not chain and not made:
             if self._get("entry", iif) != OWNERS:
                 return self._to_ve(dst, iif)
             stray = self._get(f"here{family}", src) and not self._layout.shared
             chain = layout.mark_chain(self._layout.closed) if stray else self._get("beyond", iif)
-        mark = int(chain.rpartition("_")[2], 16) if chain else 0
-        return mark | self._layout.local if mark and self._get(f"here{family_of(dst)}", dst) else mark
+        mark, here = int(chain.rpartition("_")[2], 16) if chain else 0, bool(self._get(f"here{family_of(dst)}", dst))
+        return mark | self._layout.local if mark and here != made else mark
 
     def _to_ve(self, dst: str, iif: str) -> int:
         """Return the mark of a packet that somebody else sends."""

@@ -9,7 +9,8 @@
 1030 from an assigned VE's own device, whatever source it uses
 1040 from an assigned address, or by an assigned VE's own device, nowhere: tables may have been emptied
 In map mode these stand in place of 1000 to 1050:
-1051 marked for an uplink alone, where all VEs are behind venet0: to its table
+1051 marked for an uplink: what the node makes in a VE's name, and what comes in by a venet0 that all share, to its
+table
 1052 marked for an uplink, but as if it came in there: to a VE, since a filter of sources (rp_filter) asks so
 1053 what comes in where VEs' packets may leave, by a LAN NIC or from a guest, passes by to 1059
 1054 what has no mark goes on at 1058; of VEs without an uplink, or as of what others send to VEs, it passes by to 1059

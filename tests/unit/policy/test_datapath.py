@@ -100,7 +100,8 @@ def test_a_mark_stays_with_its_uplink_whatever_uplinks_come():
     (A, "9.9.9.9", "venet0", "eth3"), (A6, "2001:db8::9", "venet0", "eth3"), (B, "9.9.9.9", "venet0", "eth4"),
     (A, B, "venet0", ("eth3", LOCAL)), (C, "9.9.9.9", "venet0", PASSES), (C, A, "venet0", PASSES | LOCAL),
     ("10.1.1.1", "9.9.9.9", "venet0", PASSES), ("9.9.9.9", A, "eth3", SEEN), ("2001:db8::9", A6, "eth3", 0),
-    (A, "9.9.9.9", "lo", "eth3"), (A, "9.9.9.9", "", "eth3"), ("192.168.18.10", A, "", 0), (C, "9.9.9.9", "", 0)])
+    (A, "9.9.9.9", "lo", ("eth3", LOCAL)), (A, "9.9.9.9", "", ("eth3", LOCAL)), (A, B, "", "eth3"),
+    ("192.168.18.10", A, "", 0), (C, "9.9.9.9", "", 0)])
 @pytest.mark.parametrize("shared", [True, False])
 def test_which_mark_a_packet_gets(src, dst, iif, mark, shared):
     found = by_map(ASSIGNED, OTHER, PLAIN, known=replace(HERE, shared=shared))
