@@ -10,21 +10,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import cast
 
-from vzhooks.config.vzconf import VeConfig
 from vzhooks.kernel.near import NearKernel
 from vzhooks.kernel.netlink import Kernel
 from vzhooks.kernel.remembered import Remembered
 from vzhooks.model import Rule, Skeleton
-from vzhooks.node import evidence, host, notes
+from vzhooks.node import evidence, notes
 from vzhooks.node.host import Paths
 from vzhooks.policy.guard import ALTERED
 from vzhooks.policy.plan import ADD, ALL, Op, Scope, address_of
 from vzhooks.policy.priorities import PASS, UNMARKED
-from vzhooks.policy.records import RUNNING, Expected, Record, Records
+from vzhooks.policy.records import RUNNING, Record, Records
 from vzhooks.run.doors import Doors, Wider
+from vzhooks.run.near import addresses_of
 from vzhooks.run.request import Request
 
 WHOLE = 16
@@ -179,12 +179,7 @@ def near(memory: Memory, paths: Paths, request: Request) -> Doors:
     if not request.named or len(request.named) != 1:
         return memory
     ctid = next(iter(request.named))
-    addresses = {a for asked in request.expect.values() if isinstance(asked, Expected) for a in asked.addresses}
-    with suppress(FileNotFoundError):
-        config = host.read_config(paths, ctid, request.conffile)
-        addresses.update(config.addresses if isinstance(config, VeConfig) else ())
-    addresses.update(evidence.veip(paths, [ctid])[ctid] if host.CTID.fullmatch(ctid) else ())
-    return Near(memory, ctid, frozenset(addresses))
+    return Near(memory, ctid, addresses_of(paths, request, ctid))
 
 
 def _state(path: str) -> object:

@@ -31,6 +31,7 @@ from vzhooks.policy.trial import Trial
 NOT_OURS = (TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 """What reading raises where a note is not as we write it."""
 
+
 def load_ves(path: str) -> dict[str, Record]:
     """Return the records of VEs; an absent file is an empty one.
 

@@ -86,8 +86,7 @@ def decide(settings: Settings, facts: Facts, ways: Iterable[Way], found: Iterabl
     if why:
         return RULES, [Problem("", f"[node] datapath = map: {why}; rules are used")] if settings.datapath == MAP else []
     known = {n: marked[tables[uplink_key(n)]] for n in names if tables.get(uplink_key(n)) in marked}
-    strict = frozenset(n.name for n in facts.lan if n.name in facts.strict)
-    return Datapath(settings.mark_mask, _numbers(names, known, settings.mark_mask), strict, facts.shared), []
+    return Datapath(settings.mark_mask, _numbers(names, known, settings.mark_mask), facts.strict, facts.shared), []
 
 
 def _many(ways: Iterable[Way], is_map: bool, whole: bool) -> bool:

@@ -179,6 +179,8 @@ def _forward(priority: int, first: tuple[str, ...], side: tuple[str, ...]) -> It
     yield ("inet", "forward", f"type filter hook forward priority {priority}"), (
         *first, "iifname . oifname @bridged iifname . ether daddr != @macs return", "iifname @veside jump side",
         *_KNOWN, _CLOSED)
+
+
 def _guarding() -> Iterator[_Chain]:
     paths = tuple(f"{ip} saddr . iifname . oifname @paths{f} accept" for f, ip in _IP)
     yield from _forward(-10, paths, _SIDE)

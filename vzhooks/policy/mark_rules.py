@@ -18,7 +18,7 @@ from vzhooks.policy.layout import SHARED
 from vzhooks.policy.roles import INSIDE
 from vzhooks.policy.rules import around, sides
 from vzhooks.policy.tables import LESS, uplink_key
-from vzhooks.policy.uplinks import Way
+from vzhooks.policy.uplinks import Way, used
 
 NEAR = {4: 31, 6: 127}
 """All but host routes."""
@@ -36,7 +36,7 @@ def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, tables: Mappi
         if family == 4:
             # As such a filter asks about what a VE sends to the node itself.
             yield Rule(family, at.LOCAL_MARK, MAIN, iif="lo", suppress=NEAR[family])
-        for uplink in {w.uplink.name: w.uplink for w in ways if w.uplink}.values():
+        for uplink in used(ways):
             value = (by.numbers[uplink.name], bits)
             yield Rule(family, at.BY_MARK, tables[uplink_key(uplink.name)], mark=value)
             # What the node makes in a VE's name.

@@ -13,7 +13,7 @@ from vzhooks.policy.datapath import Datapath
 from vzhooks.policy.elements import homes_of
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.rules import held_devices, sides
-from vzhooks.policy.uplinks import Way
+from vzhooks.policy.uplinks import Way, used
 
 OWNERS, INBOUND = "owners", "inbound"
 
@@ -21,9 +21,9 @@ OWNERS, INBOUND = "owners", "inbound"
 def elements(ways: Iterable[Way], facts: Facts, settings: Settings, by: Datapath) -> Iterator[Element]:
     """Return which mark packets get: by a VE's address, else by the device that they come in by."""
     ways = list(ways)
-    plain, homes = by.mark(None), homes_of(ways, facts)
+    plain = by.mark(None)
     found = {a: by.mark(w) for w in ways if w.state != "unassigned" for a in w.ve.addresses if a not in facts.own}
-    for address, devices in () if by.shared else homes.items():
+    for address, devices in () if by.shared else homes_of(ways, facts).items():
         for name in devices:
             yield Element(f"ways{family_of(address)}", (address, name, layout.mark_chain(found.get(address, plain))))
     for address in ({a for w in ways for a in w.ve.addresses} | set(facts.local)) - facts.own:
@@ -32,7 +32,7 @@ def elements(ways: Iterable[Way], facts: Facts, settings: Settings, by: Datapath
             yield Element(f"made{family}", (address, layout.mark_chain(mark)))
         if address not in facts.away:
             yield Element(f"here{family}", (address,))
-    for uplink in {w.uplink.name: w.uplink for w in ways if w.uplink}.values():
+    for uplink in used(ways):
         yield Element("outs", (f"{by.numbers[uplink.name]:#010x}", uplink.device))
     yield from _of_devices(ways, facts, settings, by)
 
@@ -44,9 +44,9 @@ def _of_devices(ways: Iterable[Way], facts: Facts, settings: Settings, by: Datap
     for device in sides(ways, facts.nics):
         yield Element("entry", (device, OWNERS))
         yield Element("beyond", (device, held.get(device, other)))
-    used = {w.uplink.device: w.uplink.name for w in ways if w.uplink}
-    for device in by.strict.intersection(used):
-        chain = layout.return_chain(by.numbers[used[device]])
+    names = {u.device: u.name for u in used(ways)}
+    for device in by.strict.intersection(names):
+        chain = layout.return_chain(by.numbers[names[device]])
         yield Element("entry", (device, INBOUND))
         yield Element("returns", (device, chain))
         yield Element("arp:returns", (device, chain))

@@ -13,7 +13,7 @@ from vzhooks.model import LAST_RESORT, MAIN, Nic, Route, Uplink
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.roles import INSIDE, VE
 from vzhooks.policy.tables import LESS, uplink_key
-from vzhooks.policy.uplinks import Way, gateway_of
+from vzhooks.policy.uplinks import Way, gateway_of, used
 
 # The kernel puts 1024 where an IPv6 route has no metric (include/uapi/linux/ipv6_route.h, IP6_RT_PRIO_USER).
 METRIC = {4: 0, 6: 1024}
@@ -22,7 +22,7 @@ METRIC = {4: 0, 6: 1024}
 def of_ways(ways: Iterable[Way], facts: Facts, tables: Mapping[str, int]) -> Iterable[Route]:
     """Return the tables of the uplinks in use: their device's routes, the node's guests, unreachable last."""
     common = [*_guests(facts), *_nowhere(facts)]
-    for uplink in {w.uplink.name: w.uplink for w in ways if w.uplink}.values():
+    for uplink in used(ways):
         table, nic = tables[uplink_key(uplink.name)], facts.nics.get(uplink.device)
         first = [r for f in facts.families for r in of_device(nic, f, uplink, facts)] if nic else []
         for family in facts.families:

@@ -206,6 +206,11 @@ def healths(settings: Settings, nics: Nics, before: Mapping[str, Health], now: f
     return {n: link_alone(u, nics, before.get(n, FRESH), now) for n, u in settings.uplinks.items()}
 
 
+def used(ways: Iterable[Way]) -> list[Uplink]:
+    """Return the uplinks that addresses go by, once each."""
+    return list({w.uplink.name: w.uplink for w in ways if w.uplink}.values())
+
+
 def who_stands(settings: Settings, nics: Nics, known: Known) -> dict[str, tuple[str, bool, str]]:
     """Return who stands in for each uplink that VEs can have: whose name, whether it works, and why it has to."""
     found = {}

@@ -57,7 +57,7 @@ class Near(Doors):
 
     def __init__(self, paths: Paths, request: Request, ctid: str) -> None:
         self.request, self.ctid = request, ctid
-        self.addresses = _addresses(paths, request, ctid)
+        self.addresses = addresses_of(paths, request, ctid)
         self._near: Records = {}
         self._texts: dict[str, str] = {}
         self._behind = 0
@@ -136,7 +136,7 @@ class Near(Doors):
         return tuple(op for op in ops if address_of(op.item) or op.verb in (ADD, REPLACE))
 
 
-def _addresses(paths: Paths, request: Request, ctid: str) -> frozenset[str]:
+def addresses_of(paths: Paths, request: Request, ctid: str) -> frozenset[str]:
     """Return the addresses that a VE may have or get by this run."""
     found = {a for asked in request.expect.values() if isinstance(asked, Expected) for a in asked.addresses}
     with suppress(FileNotFoundError):
