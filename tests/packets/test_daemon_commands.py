@@ -40,13 +40,19 @@ def test_all_commands_say_the_same_with_the_daemon(site):
             assert said(site, command) == found, command
 
 
+def waiting(site, daemon, seconds):
+    """Let somebody hold the lock so long, and a resync by the daemon wait for it; return both processes."""
+    holder = site.node.hn.popen(["flock", "-F", "/run/vzhooks/lock", "sleep", seconds])
+    command = site.node.hn.popen([sys.executable, "-I", "-m", "vzhooks", "resync"], stdout=-1, stderr=-1)
+    until(lambda: len(children(daemon)) == 1)
+    return holder, command
+
+
 def test_a_command_whose_daemon_dies_ends_all_the_same(site):
     site.both("101", uplink="eth3")
     with resident(site) as daemon:
         idle(site, daemon)
-        holder = site.node.hn.popen(["flock", "-F", "/run/vzhooks/lock", "sleep", "1"])
-        command = site.node.hn.popen([sys.executable, "-I", "-m", "vzhooks", "resync"], stdout=-1, stderr=-1)
-        until(lambda: len(children(daemon)) == 1)
+        holder, command = waiting(site, daemon, "1")
         daemon.kill()
         out, err = command.communicate(timeout=30)
         holder.wait()
@@ -78,9 +84,7 @@ def test_a_signal_ends_a_command_as_if_it_were_alone(site, number, status):
     site.both("101", uplink="eth3")
     with resident(site) as daemon:
         idle(site, daemon)
-        holder = site.node.hn.popen(["flock", "-F", "/run/vzhooks/lock", "sleep", "60"])
-        command = site.node.hn.popen([sys.executable, "-I", "-m", "vzhooks", "resync"], stdout=-1, stderr=-1)
-        until(lambda: len(children(daemon)) == 1)
+        holder, command = waiting(site, daemon, "60")
         command.send_signal(number)
         out, err = command.communicate(timeout=30)
         holder.kill()
@@ -112,9 +116,7 @@ def test_a_daemon_that_ends_has_commands_end_in_order(site):
     with resident(site) as daemon:
         site.both("101", uplink="eth3")
         idle(site, daemon)
-        holder = site.node.hn.popen(["flock", "-F", "/run/vzhooks/lock", "sleep", "60"])
-        command = site.node.hn.popen([sys.executable, "-I", "-m", "vzhooks", "resync"], stdout=-1, stderr=-1)
-        until(lambda: len(children(daemon)) == 1)
+        holder, command = waiting(site, daemon, "60")
         daemon.close()
         out, err = command.communicate(timeout=30)
         holder.kill()
