@@ -44,7 +44,7 @@ def ours(site):
 def delete_rules(site, ctid):
     """Delete what sends a VE's packets to its uplink's table."""
     for family, address in zip(("-4", "-6"), pair(ctid)):
-        places = ("1051", "1056") if site.node.generation == 4 else ("1056",)
+        places = ("1000", "1056") if site.node.generation == 4 else ("1056",)
         for rule in [("priority", place) for place in places] if site.marks else [("from", address)]:
             site.hn("ip", family, "rule", "del", *rule)
 

@@ -53,7 +53,7 @@ def before(exam: Exam) -> Iterator[Finding]:
 
 def shadowed(exam: Exam) -> Iterator[Finding]:
     """Rules of others after ours that no packet of an assigned VE reaches any more."""
-    for rule in (o for o in exam.others if o.priority > FROM_VE and o.priority not in BAND and not _is_plain(o)):
+    for rule in (o for o in exam.others if o.priority >= BAND.stop and not _is_plain(o)):
         ctids = _concerned(rule, exam)
         if ctids:
             check, what = _kind(rule)

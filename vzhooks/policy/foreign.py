@@ -10,7 +10,7 @@ from typing import Any
 
 from vzhooks.addresses import family_of
 from vzhooks.model import MAIN, Lookup
-from vzhooks.policy.priorities import BAND, FROM_VE
+from vzhooks.policy.priorities import BAND, BY_MARK
 
 # include/uapi/linux/fib_rules.h
 FR_ACT_TO_TBL, FR_ACT_GOTO = 1, 2
@@ -108,7 +108,7 @@ def _action(m: Any, table: int) -> str:
 
 def culprit(lookup: Lookup, src: str, dst: str, others: Iterable[Other]) -> Other | None:
     """Return the rule before ours that sends a VE's packet where the kernel says, None where none does."""
-    return decider(lookup, src, dst, (o for o in others if 0 < o.priority <= FROM_VE))
+    return decider(lookup, src, dst, (o for o in others if 0 < o.priority <= BY_MARK))
 
 
 def decider(lookup: Lookup, src: str, dst: str, others: Iterable[Other]) -> Other | None:
@@ -129,7 +129,7 @@ def unheard(address: str, others: Iterable[Other]) -> list[Other]:
 
     The address is one of a VE with an uplink.
     """
-    return [o for o in others if o.action in ENDS and o.priority > FROM_VE and o.src and not o.inverted
+    return [o for o in others if o.action in ENDS and o.priority > BY_MARK and o.src and not o.inverted
             and family_of(address) == o.family and _in(address, o.src) and not o.kernel]
 
 
