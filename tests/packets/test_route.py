@@ -25,7 +25,7 @@ def two(site):
 @pytest.mark.generation(4, 9)
 def test_each_kind_of_destination_is_explained(two):
     found = says(two, "101", BEYOND)
-    assert found["rule"].startswith(f"from {VE101}/32 lookup ")
+    assert found["rule"].startswith("from all fwmark " if two.marks else f"from {VE101}/32 lookup ")
     assert found["table"].endswith("(eth3)")
     assert found["device"] == "eth3 via 192.168.18.1"
     assert found["source"] == VE101
@@ -88,6 +88,7 @@ def test_a_rule_of_others_before_ours_is_named_with_what_mends_it(two, action, a
     assert says(two, "101", BEYOND)["device"] == "eth3 via 192.168.18.1"
 
 
+@pytest.mark.datapaths
 def test_the_rule_that_decides_for_a_ve_without_uplink_is_named(two):
     assert says(two, "105", BEYOND)["rule"] == "from all lookup main priority 32766"
     two.hn("ip", "route", "add", "default", "via", "192.168.18.1", "dev", "eth4", "table", "200")

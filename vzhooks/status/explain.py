@@ -76,8 +76,9 @@ def _ours(lookup: Lookup, src: str, dst: str, rules: Iterable[Rule]) -> Rule | N
         fits = _holds(rule.src, src) and _holds(rule.dst, dst) and (
             rule.priority in (TO_VE, FROM_VE, FROM_DEVICE, BY_MARK, NO_WAY)
             or (rule.priority == LOCAL_MARK and lookup.to_ve))
-        if fits and (rule.unreachable or rule.table == lookup.table or
-                     (not lookup.table and rule.priority == FROM_VE)):
+        leads = (not lookup.dev if rule.unreachable else rule.table == lookup.table
+                 or (not lookup.table and rule.priority == FROM_VE))
+        if fits and leads:
             return rule
     return None
 
