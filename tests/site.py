@@ -73,8 +73,12 @@ class Site:
 
     @property
     def marks(self) -> bool:
-        """Tell whether packets go by marks: where nftables is flushed then, none does."""
+        """Tell whether packets go by marks."""
         return self.datapath == "map"
+
+    def without_nft(self, nic: str) -> str | None:
+        """Return by which NIC a VE with this uplink leaves while nftables is flushed: by marks, by none."""
+        return None if self.marks else nic
 
     def install(self) -> None:
         self.vzhooks("install")
@@ -82,10 +86,14 @@ class Site:
             self.ini("")
 
     def ini(self, text: str) -> None:
-        if self.datapath:
-            line = f"[node]\ndatapath = {self.datapath}\n"
-            text = text.replace("[node]\n", line, 1) if "[node]\n" in text else text + line
-        self.node.hn.write("/etc/vz/vzhooks.ini", text)
+        self.node.hn.write("/etc/vz/vzhooks.ini", self.worded(text))
+
+    def worded(self, text: str) -> str:
+        """Return an ini with its line for the datapath."""
+        if not self.datapath:
+            return text
+        line = f"[node]\ndatapath = {self.datapath}\n"
+        return text.replace("[node]\n", line, 1) if "[node]\n" in text else text + line
 
     def ve(self, ctid: str, *addresses: str, uplink: str | None = None, extra: str = "") -> None:
         """Create a VE with its usual address, and start it."""
@@ -233,6 +241,17 @@ class Site:
                 for m in ipr.get_rules(family=family):
                     if 0 < (m.get("FRA_PRIORITY") or 0) < 32766:
                         ipr.rule("del", family=family, priority=m.get("FRA_PRIORITY"))
+
+    def lose_way(self, address: str) -> None:
+        """Delete what gives the packets of one IPv4 address behind venet0 their way."""
+        if self.marks:
+            self.hn("nft", "delete", "element", "inet", "vzhooks", "made4", f"{{ {address} }}")
+        else:
+            self.hn("ip", "rule", "del", "from", address, "priority", "1020")
+
+    def is_ruled(self, address: str) -> bool:
+        """Tell whether there are the rules that give the packets of an address their way."""
+        return ("fwmark" if self.marks else address) in self.hn("ip", "rule")
 
     def up(self, nic: str) -> None:
         """Bring a NIC up again and give it back the IPv6 address that the kernel dropped when it went down."""

@@ -24,6 +24,7 @@ BRIDGED = "4b"
 def pytest_configure(config):
     config.addinivalue_line("markers", "bridged: run on vzctl 4 whose venet0 is a bridge too")
     config.addinivalue_line("markers", "datapaths: run by marks as well as by rules")
+    config.addinivalue_line("markers", "by_rules: chooses the datapath itself, or writes the whole ini; never by marks")
     config.addinivalue_line("markers", "unmended: goes by what stays broken, so never run it with the daemon")
 
 
@@ -51,6 +52,7 @@ def pytest_generate_tests(metafunc):
     if 4 in generations and (core or metafunc.definition.get_closest_marker("bridged")):
         generations = (*generations, BRIDGED)
     ways = ("", "map") if core or FULL or metafunc.definition.get_closest_marker("datapaths") else ("",)
+    ways = ("",) if metafunc.definition.get_closest_marker("by_rules") else ways
     if "every" in metafunc.fixturenames:
         settings = [(r, g, False, way) for g in generations for way in ways for r in rp_filters(g, core)]
         unmended = metafunc.definition.get_closest_marker("unmended")

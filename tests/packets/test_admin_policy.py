@@ -115,7 +115,9 @@ def test_a_uplink_s_table_has_its_nic_s_routes_as_main_has_them(site):
     site.both("101", uplink="eth3")
     site.end_announcers()
     site.settled()
-    table = site.vzhooks("route", "101", BEYOND).stdout.partition("table   ")[2].split()[0]
+    told = site.vzhooks("route", "101", BEYOND).stdout
+    table = told.partition("table   ")[2].split()[0]
+    mark = told.partition("fwmark ")[2].partition("/")[0] or "0"
     special = ("10.71.0.0/16", "from fd00:99::/64")
     for family in ("-4", "-6"):
         main, ours = (sorted(line.strip() for line in site.hn("ip", family, "route", "show", "table", t).splitlines()
@@ -123,7 +125,7 @@ def test_a_uplink_s_table_has_its_nic_s_routes_as_main_has_them(site):
         assert [line.replace(" proto vzhooks", "").replace(" onlink", "") for line in ours] == main and len(main) == 2
     for dst in ("2001:db8:77::1", BEYOND6):
         assert "via fd00:18::1 " in site.hn("ip", "route", "get", dst, "from", pair("101")[1], "iif",
-                                            site.node.ve("101").device)
+                                            site.node.ve("101").device, "mark", mark)
     site.vzhooks("set", "101", "--uplink", "eth4")
     site.vzhooks("set", "101", "--uplink", "eth3")
     site.settled()

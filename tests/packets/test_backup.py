@@ -81,7 +81,7 @@ def test_a_resync_takes_the_backup_and_takes_it_back(site):
     assert site.status("101") == "backup"
     site.settled()
     site.flush("nft")
-    site.leaves_by("101", "eth4", EVERYWHERE)
+    site.leaves_by("101", site.without_nft("eth4"), EVERYWHERE)
     site.vzhooks("resync")
     site.flush("rules")
     site.leaves_by("101", None, EVERYWHERE)

@@ -26,6 +26,7 @@ def test_what_is_suspicious_here_is_a_warning(busy):
         assert done.stderr == "vzhooks check: /vz/x.ini: no error\n"
 
 
+@pytest.mark.by_rules
 def test_the_node_s_own_ini_is_judged_with_who_may_write_it(busy):
     assert busy.vzhooks("check").stdout == f"{INI}: warning: not there, so every key has its default\n"
     busy.ini(ETH4 + ISP1)

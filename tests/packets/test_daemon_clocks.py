@@ -64,7 +64,7 @@ def test_probes_hold_down_and_mending_go_on(jumping):
         site.comes_by("eth3", *pair("101"))
         for _ in range(3):
             site.flush("rules")
-            until(lambda: VE101 in site.hn("ip", "rule"))
+            until(lambda: site.is_ruled(VE101))
     quiet(site)
     site.leaves_by("101", "eth3")
 

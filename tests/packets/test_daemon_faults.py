@@ -162,14 +162,14 @@ def test_a_rival_neither_wins_nor_makes_it_spin(site, busy):
     rival.kill()
     rival.wait()
     assert cpu_s(busy.process.pid) - used < 0.6 * (time.monotonic() - start)
-    until(lambda: VE101 in site.hn("ip", "rule"), 5.0)
+    until(lambda: site.is_ruled(VE101), 5.0)
     holds(site)
 
 
 def test_a_full_run_is_said_and_over_when_there_is_room(site, busy):
     site.node.hn.call(_mount_full, os.fspath("/run/vzhooks"))
     site.flush("rules")
-    until(lambda: "No space left" in busy.said() or VE101 in site.hn("ip", "rule"))
+    until(lambda: "No space left" in busy.said() or site.is_ruled(VE101))
     site.node.hn.run(["rm", "-f", "/run/vzhooks/full"], check=True)
     holds(site)
 

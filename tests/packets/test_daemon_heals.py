@@ -108,7 +108,7 @@ def test_a_running_ve_keeps_its_way_after(site, healed, edit):
     until(lambda: "101" in healed.said() or "isp1" in healed.said() or "vzhooks.ini" in healed.said())
     site.flush("rules")
     with site.only_by("eth3"):
-        until(lambda: VE101 in site.hn("ip", "rule") and site.ping("101", count=1) == 1)
+        until(lambda: site.is_ruled(VE101) and site.ping("101", count=1) == 1)
     time.sleep(0.3)
     said = healed.said().splitlines()
     assert len(said) == len(set(said)), said

@@ -9,6 +9,7 @@ from tests.lab.tap import Tap
 from tests.lab.wire import send_udp
 from tests.site import BEYONDS, CLIENTS, NICS, Site, fits, pair
 
+pytestmark = pytest.mark.by_rules
 MARKS = "net/ipv4/conf/all/src_valid_mark"
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from vzhooks.run.near import FEW
 
-pytestmark = pytest.mark.generation(4)
+pytestmark = [pytest.mark.generation(4), pytest.mark.by_rules]
 MANY = range(1000, 1000 + FEW + 1)
 
 

@@ -62,7 +62,7 @@ def test_what_nobody_confirms_is_given_back(edited):
     wait_for(lambda: is_over(edited))
     assert unordered(edited.state()) == before
     edited.leaves_by("101", "eth3")
-    assert (edited.node.hn.read(INI), edited.node.hn.read(TRIED)) == (BEFORE, AFTER)
+    assert (edited.node.hn.read(INI), edited.node.hn.read(TRIED)) == tuple(map(edited.worded, (BEFORE, AFTER)))
     edited.settled()
 
 
@@ -74,7 +74,7 @@ def test_what_is_confirmed_stays(edited):
     wait_for(lambda: not kept_by(edited))
     edited.leaves_by("101", "eth4")
     assert unordered(edited.state()) == state
-    assert edited.node.hn.read(INI) == edited.node.hn.read("/var/lib/vzhooks/vzhooks.ini.good") == AFTER
+    assert edited.node.hn.read(INI) == edited.node.hn.read("/var/lib/vzhooks/vzhooks.ini.good") == edited.worded(AFTER)
     assert is_over(edited) and not edited.node.hn.exists(TRIED)
     edited.settled()
 
@@ -82,24 +82,24 @@ def test_what_is_confirmed_stays(edited):
 @pytest.mark.generation(4)
 def test_a_file_is_tried_as_the_ini_and_becomes_it_when_confirmed(settled):
     hn = settled.node.hn
-    hn.write("/vz/new.ini", AFTER)
+    hn.write("/vz/new.ini", settled.worded(AFTER))
     hn.path(INI).chmod(0o640)
     with unchanged(settled):
         shown = settled.vzhooks("resync", "--dry-run", "--ini", "/vz/new.ini", "--diff", rc=3).stdout
     assert "VE 101: eth3 -> eth4" in shown
     done = settled.vzhooks("resync", "--confirm", "60", "--ini", "/vz/new.ini")
     assert "/vz/new.ini is on trial until" in done.stderr
-    assert hn.read(INI) == BEFORE
+    assert hn.read(INI) == settled.worded(BEFORE)
     hn.write("/vz/new.ini", "what it is by now is of no concern\n")
     settled.leaves_by("101", "eth4")
     assert "/vz/new.ini is /etc/vz/vzhooks.ini now" in settled.vzhooks("confirm").stderr
-    assert hn.read(INI) == AFTER and hn.path(INI).stat().st_mode & 0o777 == 0o640
+    assert hn.read(INI) == settled.worded(AFTER) and hn.path(INI).stat().st_mode & 0o777 == 0o640
     settled.settled()
     settled.leaves_by("101", "eth4")
 
 
 def test_hooks_go_by_what_is_tried_and_then_by_what_was(settled):
-    settled.node.hn.write("/vz/new.ini", AFTER)
+    settled.node.hn.write("/vz/new.ini", settled.worded(AFTER))
     settled.vzhooks("resync", "--confirm", "60", "--ini", "/vz/new.ini")
     settled.both("102", uplink="isp1")
     settled.leaves_by("102", "eth4")
@@ -148,7 +148,7 @@ def test_who_locks_himself_out_is_let_in_again(settled):
     settled.vzhooks("resync", "--confirm", "5")
     assert not reached()
     wait_for(reached)
-    assert settled.node.hn.read(INI) == BEFORE
+    assert settled.node.hn.read(INI) == settled.worded(BEFORE)
 
 
 @pytest.mark.generation(4)
@@ -160,7 +160,7 @@ def test_a_reboot_is_the_end_of_a_trial(edited):
     edited.flush("nft")
     edited.node.hn.path("/run/vzhooks/ves.json").unlink()
     edited.vzhooks("hook", "boot")
-    assert is_over(edited) and edited.node.hn.read(INI) == BEFORE
+    assert is_over(edited) and edited.node.hn.read(INI) == edited.worded(BEFORE)
     edited.leaves_by("101", "eth3")
 
 
@@ -198,6 +198,7 @@ def test_hardening_is_given_back_and_so_is_its_end(site):
 
 
 def test_a_first_use_is_given_back_whole(site):
+    had = site.node.hn.exists(INI)
     site.both("101")
     site.end_announcers()
     conf = "/etc/vz/conf/101.conf"
@@ -209,7 +210,7 @@ def test_a_first_use_is_given_back_whole(site):
     wait_for(lambda: is_over(site))
     assert unordered(site.state()) == before
     site.leaves_by("101", "eth0")
-    assert not site.node.hn.exists(INI) and site.node.hn.read(TRIED) == BEFORE
+    assert site.node.hn.exists(INI) is had and site.node.hn.read(TRIED) == site.worded(BEFORE)
 
 
 @pytest.mark.generation(4)

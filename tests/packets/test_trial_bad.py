@@ -58,7 +58,7 @@ def test_with_a_full_disk_nothing_is_tried_and_what_is_tried_is_not_confirmed(si
     site.end_announcers()
     site.vzhooks("resync")
     site.end_announcers()
-    site.node.hn.write("/vz/new.ini", AFTER)
+    site.node.hn.write("/vz/new.ini", site.worded(AFTER))
     fill = ["sh", "-c", "cat /dev/zero > /var/lib/vzhooks/fill"]
     site.node.hn.run(fill)
     with unchanged(site, ("/etc/vz", "/run/vzhooks")):
@@ -70,7 +70,7 @@ def test_with_a_full_disk_nothing_is_tried_and_what_is_tried_is_not_confirmed(si
     site.leaves_by("101", "eth4")
     wait_for(lambda: is_over(site))
     site.leaves_by("101", "eth3")
-    assert site.node.hn.read(INI) == BEFORE
+    assert site.node.hn.read(INI) == site.worded(BEFORE)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"token": 1}', '{"a": "b"}', "\xff"])

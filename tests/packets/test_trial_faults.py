@@ -18,11 +18,11 @@ def test_an_ini_that_cannot_be_put_back_counts_for_nothing_all_the_same(edited):
     edited.hn("sh", "-c", "mount --bind /etc/vz /etc/vz && mount -o remount,bind,ro /etc/vz")
     wait_for(lambda: not kept_by(edited))
     edited.leaves_by("101", "eth3")
-    assert edited.node.hn.read(INI) == AFTER
+    assert edited.node.hn.read(INI) == edited.worded(AFTER)
     edited.settled()
     edited.hn("umount", "/etc/vz")
     edited.vzhooks("resync")
-    assert (edited.node.hn.read(INI), edited.node.hn.read(TRIED)) == (BEFORE, AFTER)
+    assert (edited.node.hn.read(INI), edited.node.hn.read(TRIED)) == tuple(map(edited.worded, (BEFORE, AFTER)))
     assert is_over(edited)
     edited.settled()
 
@@ -54,4 +54,4 @@ def test_the_daemon_goes_by_what_is_tried_and_gives_it_back_too(settled):
         until(lambda: is_over(settled))
         until(lambda: settled.vzhooks("resync", "--dry-run", rc=None).stdout == "")
         settled.leaves_by("101", "eth3")
-    assert settled.node.hn.read(INI) == BEFORE
+    assert settled.node.hn.read(INI) == settled.worded(BEFORE)
