@@ -118,11 +118,16 @@ def test_only_the_bits_of_mark_mask_are_used_and_are_gone_when_others_look(site)
 nft 'add chain inet other early { type filter hook prerouting priority -150; }'
 nft 'add chain inet other late { type filter hook forward priority -150; }'
 nft 'add chain inet other own { type filter hook input priority -150; }'
+nft 'add chain inet other sending { type filter hook output priority -160; }'
+nft 'add chain inet other sent { type filter hook output priority 0; }'
 nft add rule inet other early meta mark set 0x00550001
 nft add counter inet other same; nft add counter inet other different
 nft add rule inet other late meta mark 0x00550001 counter name same
 nft add rule inet other late meta mark != 0x00550001 counter name different
-nft add rule inet other own meta mark != 0x00550001 iifname != lo counter name different""")
+nft add rule inet other own meta mark != 0x00550001 iifname != lo counter name different
+nft add rule inet other sending meta mark set 0x00553001
+nft add rule inet other sent meta mark 0x00553001 counter name same
+nft add rule inet other sent meta mark != 0x00553001 counter name different""")
     for ctid, nic in (("101", "eth3"), ("105", None)):
         site.both(ctid, uplink=nic)
     site.end_announcers()

@@ -58,7 +58,7 @@ RULES = Datapath()
 def spread(number: int, mask: int) -> int:
     """Return a number's bits in the places that a mask has, the lowest first."""
     found = 0
-    while mask and number:
+    while number:
         low = mask & -mask
         found |= low if number & 1 else 0
         number, mask = number >> 1, mask ^ low
@@ -77,7 +77,7 @@ def decide(settings: Settings, facts: Facts, ways: Iterable[Way], found: Iterabl
     found: what is in the kernel; whole: all VEs of the node are among the ways, else it stays as it is.
     """
     bits = layout.layout(settings.mark_mask).bits
-    marked = {r.table: r.mark[0] for r in found if isinstance(r, Rule) and r.priority == BY_MARK and r.table
+    marked = {r.table: r.mark[0] for r in found if isinstance(r, Rule) and r.priority == BY_MARK
               and r.mark and r.mark[1] == bits}
     if settings.datapath == RULE or not (settings.datapath == MAP or _many(ways, bool(marked), whole)):
         return RULES, []

@@ -12,7 +12,7 @@ from vzhooks.policy import harden
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.layout import SHARED
 from vzhooks.policy.roles import INSIDE, LAN, VE
-from vzhooks.policy.rules import held_devices, sides
+from vzhooks.policy.rules import held_devices, known, sides
 from vzhooks.policy.uplinks import Way
 
 NOBODY = "0.0.0.0"
@@ -38,7 +38,7 @@ def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, strict: bool 
 def _known(ways: Iterable[Way], facts: Facts, homes: Container[str]) -> Iterator[Element]:
     """Return how each address is held: as assigned to an uplink or not, and by where it comes in once that is known."""
     assigned = {a for w in ways if w.state != "unassigned" for a in w.ve.addresses}
-    for address in ({a for w in ways for a in w.ve.addresses} | set(facts.local)) - facts.own:
+    for address in known(ways, facts):
         how = "assigned" if address in assigned else "unassigned"
         family, here = family_of(address), "_here" if address in homes else ""
         yield Element(f"known{family}", (address, f"{how}{here}{family}"))

@@ -214,10 +214,11 @@ def _marking(given: Layout) -> Iterator[_Chain]:
     yield ("inet", "inbound", ""), ("ip daddr . iifname @exits4 iifname vmap @returns", seen)
     name = f"{'shared' if given.shared else 'marks'}_{given.mask:08x}"
     yield ("inet", name, "type filter hook prerouting priority -90"), (*ways, "iifname vmap @entry", seen)
-    yield ("inet", "makers", ""), tuple(f"{ip} saddr vmap @made{f}" for f, ip in _IP)
+    # What is no VE's is done with here, whoever marked it.
+    yield ("inet", "makers", ""), (*(f"{ip} saddr vmap @made{f}" for f, ip in _IP), "accept")
     # From the node itself a bare mark is what a filter of sources asks with, so here it is the other way round.
     yield ("inet", "making", "type route hook output priority -140"), (
-        "jump makers", f"meta mark and {given.bits:#010x} != 0 meta mark set meta mark xor {given.local:#010x}")
+        "jump makers", f"meta mark set meta mark xor {given.local:#010x}")
     out = f"meta mark and {given.mask:#010x} . oifname @outs {clear} accept"
     others = f"meta mark and {given.mask:#010x} == {given.seen:#010x} {clear}"
     yield from _forward(-155, (out, others), (f"{marked} {clear}", *_SIDE))

@@ -12,7 +12,7 @@ from vzhooks.policy import guard, layout
 from vzhooks.policy.datapath import Datapath
 from vzhooks.policy.elements import homes_of
 from vzhooks.policy.facts import Facts
-from vzhooks.policy.rules import held_devices, sides
+from vzhooks.policy.rules import held_devices, known, sides
 from vzhooks.policy.uplinks import Way, used
 
 OWNERS, INBOUND = "owners", "inbound"
@@ -22,11 +22,11 @@ def elements(ways: Iterable[Way], facts: Facts, settings: Settings, by: Datapath
     """Return which mark packets get: by a VE's address, else by the device that they come in by."""
     ways = list(ways)
     plain = by.mark(None)
-    found = {a: by.mark(w) for w in ways if w.state != "unassigned" for a in w.ve.addresses if a not in facts.own}
+    found = {a: by.mark(w) for w in ways if w.state != "unassigned" for a in w.ve.addresses}
     for address, devices in () if by.shared else homes_of(ways, facts).items():
         for name in devices:
             yield Element(f"ways{family_of(address)}", (address, name, layout.mark_chain(found.get(address, plain))))
-    for address in ({a for w in ways for a in w.ve.addresses} | set(facts.local)) - facts.own:
+    for address in known(ways, facts):
         family, mark = family_of(address), found.get(address, plain)
         if address in found or settings.reserved:
             yield Element(f"made{family}", (address, layout.mark_chain(mark)))
@@ -54,7 +54,7 @@ def _of_devices(ways: Iterable[Way], facts: Facts, settings: Settings, by: Datap
 
 def _any_source(ways: Iterable[Way], by: Datapath) -> str:
     """Return the chain for what a VE sends from a source that is none of its addresses, as `rules` does."""
-    marks = {by.mark(w) if w.uplink and w.any_source else by.layout.closed for w in ways}
+    marks = {by.mark(w) if w.any_source else by.layout.closed for w in ways}
     return layout.mark_chain(marks.pop() if len(marks) == 1 else by.layout.closed)
 
 

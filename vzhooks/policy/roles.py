@@ -49,7 +49,7 @@ class Known:
 def assign(nics: Nics, known: Known) -> dict[str, Nic]:
     """Return the devices with their roles."""
     leading = {top(n, nics) for n in known.named | known.wished.intersection(_free(nics, known))}
-    leading |= {r.dev for r in known.main if r.dst == "default" and r.dev}
+    leading |= {r.dev for r in known.main if r.dst == "default"}
     routed = {r.dev for r in known.main}
     roles = {n.name: _sure(n, leading, known, routed) for n in nics.values()}
     while more := [n for n, role in roles.items() if not role and _leads_off(nics[n], nics, roles)]:
@@ -90,7 +90,7 @@ def _leads_off(nic: Nic, nics: Nics, roles: Mapping[str, str]) -> bool:
     if nic.kind == "veth" and nic.link in nics:  # both ends are here
         master = nics[nic.link].master
         return master in nics and roles[master] == LAN
-    if nic.kind == "bridge" and any(_sends(nics[m], nics, roles) for m in nic.members if m in nics):
+    if any(_sends(nics[m], nics, roles) for m in nic.members):
         return True
     if nic.kind == "bridge" and not nic.members:
         return False  # an address of the node that is nowhere
@@ -100,7 +100,7 @@ def _leads_off(nic: Nic, nics: Nics, roles: Mapping[str, str]) -> bool:
 def _sends(nic: Nic, nics: Nics, roles: Mapping[str, str]) -> bool:
     """Tell whether frames of a device, be it a member of another, reach something that is off the node."""
     if roles[nic.name] == MEMBER:
-        return nic.kind in _LEADING or (nic.kind != "bridge" and _leads_off(nic, nics, roles))
+        return nic.kind in _LEADING or _leads_off(nic, nics, roles)
     return roles[nic.name] == LAN
 
 
@@ -119,8 +119,7 @@ def _last(nic: Nic, ves: set[str], known: Known, routed: set[str]) -> str:
 def _free(nics: Nics, known: Known) -> set[str]:
     """Return the devices that a VE's UPLINK may name without an ini: no guest has a route by them."""
     own = {n.name: set(n.networks) for n in nics.values()}
-    behind = {r.dev for r in known.main if r.dev and not r.gateway and r.dst != "default"
-              and r.dst not in own.get(r.dev, ())}
+    behind = {r.dev for r in known.main if not r.gateway and r.dst not in own.get(r.dev, ())}
     # A bridge of guests looks like any other; that it leads off the node must show.
     return {n.name for n in nics.values() if n.kind in ("veth", "macvlan", "ipvlan") and n.name not in behind
             and n.name not in known.devices and not n.ve and not n.master}
@@ -137,13 +136,12 @@ def top(name: str, nics: Nics) -> str:
 
 def over(names: Iterable[str], nics: Nics) -> tuple[str, ...]:
     """Return devices and all that sends by them: their masters, and macvlans (whose frames leave untagged)."""
-    found = dict.fromkeys(names)
-    for _ in nics:
-        more = [nics[d].master for d in found if d in nics and nics[d].master in nics]
-        more += [n.name for n in nics.values() if n.kind in ("macvlan", "ipvlan") and n.link in found]
-        if not set(more) - set(found):
-            break
-        found.update(dict.fromkeys(more))
+    found, more = {}, dict.fromkeys(names)
+    while more:
+        found.update(more)
+        masters = [nics[d].master for d in more if d in nics and nics[d].master in nics]
+        stacked = [n.name for n in nics.values() if n.kind in ("macvlan", "ipvlan") and n.link in more]
+        more = dict.fromkeys(d for d in (*masters, *stacked) if d not in found)
     return tuple(found)
 
 
@@ -170,8 +168,8 @@ def why_no_uplink(nic: Nic, nics: Nics) -> str | None:
         return f"{nic.name} is the loopback"
     if nic.role == MEMBER:
         master = top(nic.name, nics)
-        kind = nics[master].kind if master in nics else ""
-        return f"{nic.name} is a member of the {kind or 'master'} {master}; name {master} instead"
+        kind = nics[master].kind if master in nics else "master"
+        return f"{nic.name} is a member of the {kind} {master}; name {master} instead"
     if nic.role == VE:
         return f"{nic.name} is the VEs' own side"
     if nic.role == INSIDE:

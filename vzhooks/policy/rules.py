@@ -31,8 +31,7 @@ def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, tables: Mappi
             yield from (_by_device(family, d, ws, tables) for d, ws in held.items())
             yield from (Rule(family, NOWHERE, iif=d, unreachable=True) for d in shut)
         if settings.reserved:
-            known = {a for w in ways for a in w.ve.addresses} | set(facts.local)
-            rest = known - facts.own - {a for w in assigned for a in w.ve.addresses}
+            rest = known(ways, facts) - {a for w in assigned for a in w.ve.addresses}
             mine = [a for a in rest if family_of(a) == family]
             yield from _unassigned(family, sides(ways, facts.nics) - set(held), mine)
             yield from around(family, tables[LESS])
@@ -55,6 +54,11 @@ def around(family: int, table: int) -> Iterable[Rule]:
     yield Rule(family, priorities.KEPT, table)
     yield Rule(family, priorities.LAST, unreachable=True)
     yield Rule(family, priorities.END)
+
+
+def known(ways: Iterable[Way], facts: Facts) -> frozenset[str]:
+    """Return all addresses that VEs of this node are known to have."""
+    return frozenset({a for w in ways for a in w.ve.addresses} | set(facts.local)) - facts.own
 
 
 def sides(ways: Iterable[Way], nics: Nics) -> frozenset[str]:

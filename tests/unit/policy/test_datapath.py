@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.example import ETH3, NICS, elements, facts, rules, wanted
-from vzhooks.model import Element, Rule, Skeleton, Ve
+from vzhooks.model import MAIN as TABLE
+from vzhooks.model import Element, Route, Rule, Skeleton, Ve
 from vzhooks.policy import datapath, layout, priorities
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.marks import Marks
@@ -39,7 +40,8 @@ def test_a_number_s_bits_are_put_where_a_mask_has_some(number, mask, bits):
     assert datapath.spread(number, mask) == bits
 
 
-@pytest.mark.parametrize("mask, uplinks", [(0xF, 4), (MASK, 124), (0x80000001, 0)])
+@pytest.mark.parametrize("mask, uplinks", [(0xF, 4), (MASK, 124), (0x80000001, 0), (0x8001, 0),
+                                           (0x10, 0), (7, 0), (0, 0)])
 def test_how_many_uplinks_a_mask_has_marks_for(mask, uplinks):
     assert datapath.capacity(mask) == uplinks
 
@@ -50,6 +52,35 @@ def test_auto_takes_marks_from_so_many_addresses_on_and_keeps_them_for_a_while(c
     ves = [Ve(str(n), (f"10.9.0.{n}",), "eth3") for n in range(1, count + 1)]
     found = by_map(ASSIGNED).items if was else ()
     assert bool(wanted(*ves, ini="[node]\ndatapath=auto\n", known=HERE, found=found).by.mask) is marks
+
+
+def test_what_goes_by_no_uplink_or_is_asked_for_as_rules_counts_for_no_map():
+    many = [Ve(str(n), (f"10.9.0.{n}",), "eth3") for n in range(1, 8)]
+    plain = [Ve(str(n), (f"10.9.1.{n}",)) for n in range(1, 8)]
+    auto, marked = "[node]\ndatapath=auto\n", by_map(ASSIGNED).items
+    assert not wanted(*many, *plain, ini=auto, known=HERE).by.mask
+    assert not wanted(*many, *many, ini="[node]\ndatapath=rule\n", known=HERE, found=marked).by.mask
+    assert wanted(*many, ini=auto, known=HERE, found=marked).by.mask
+    for priority in (priorities.BACK, priorities.UNMARKED):  # no rule that gives marked packets their way
+        assert not wanted(*many, ini=auto, known=HERE, found=[i for i in marked if isinstance(i, Rule)
+                                                              and i.priority == priority]).by.mask
+    assert not wanted(*many, ini=auto, known=HERE, found=[Rule(4, priorities.BY_MARK, 7)]).by.mask
+
+
+def test_what_keeps_auto_from_marks_is_no_problem():
+    many = [Ve(str(n), (f"10.9.0.{n}",), "eth3") for n in range(1, 12)]
+    theirs = replace(HERE, others=(Other(4, 20000, "lookup 100", 100, mark=(1, 0xFFFFFFFF)),))
+    found = wanted(*many, ini="[node]\ndatapath=auto\n", known=theirs)
+    assert not found.by.mask and not [p for p in found.problems if "marks" in p.text]
+
+
+def test_as_many_uplinks_as_there_are_marks_each_have_one():
+    """None of those that mean something else."""
+    ini = MAP + "mark_mask=0xf\n" + "".join(f"[uplink:isp{n}]\ndevice=eth{n}\n" for n in range(10, 14))
+    found = by_map(Ve("101", (A,), "isp10"), ini=ini)
+    assert sorted(found.by.numbers.values()) == [1, 2, 3, 4]
+    assert set(found.by.numbers) == {f"isp{n}" for n in range(10, 14)}
+    assert found.by.layout.marks == (1, 2, 3, 4, 6, 7)
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -101,7 +132,7 @@ def test_a_mark_stays_with_its_uplink_whatever_uplinks_come():
     (A, B, "venet0", ("eth3", LOCAL)), (C, "9.9.9.9", "venet0", PASSES), (C, A, "venet0", PASSES | LOCAL),
     ("10.1.1.1", "9.9.9.9", "venet0", PASSES), ("9.9.9.9", A, "eth3", SEEN), ("2001:db8::9", A6, "eth3", 0),
     (A, "9.9.9.9", "lo", ("eth3", LOCAL)), (A, "9.9.9.9", "", ("eth3", LOCAL)), (A, B, "", "eth3"),
-    ("192.168.18.10", A, "", 0), (C, "9.9.9.9", "", 0)])
+    (A, "9.9.9.9", "eth3", SEEN), ("192.168.18.10", A, "", 0), (C, "9.9.9.9", "", 0)])
 @pytest.mark.parametrize("shared", [True, False])
 def test_which_mark_a_packet_gets(src, dst, iif, mark, shared):
     found = by_map(ASSIGNED, OTHER, PLAIN, known=replace(HERE, shared=shared))
@@ -137,6 +168,30 @@ def test_a_ve_s_own_device_gives_any_source_its_mark_but_another_ve_s_address_no
     told = Marks(found.items)
     assert told.of(A, "9.9.9.9", "web0") == told.of("10.1.1.1", "9.9.9.9", "web0") == mark_of(found, "eth3")
     assert told.of(B, "9.9.9.9", "web0") == CLOSED
+
+
+@pytest.mark.parametrize("ves", [
+    (Ve("101", (A, B), "isp1 isp2", ("web0",)),), (Ve("101", (A,), "eth9", ("web0",)),),
+    (Ve("101", (A,), "eth3", ("web0",)), Ve("101", (B,), "eth4", ("web0",)))],
+    ids=["one of two", "none that is there", "one now and another soon"])
+def test_where_no_uplink_is_sure_a_ve_s_own_device_gives_other_sources_none(ves):
+    ini = MAP + "[uplink:isp1]\ndevice=eth3\n[uplink:isp2]\ndevice=eth4\n[uplink:eth3]\n[uplink:eth4]\n"
+    found = by_map(*ves, ini=ini, known=facts(*NICS, replace(ETH3, name="web0", index=30, kind="veth", addresses=())))
+    assert Marks(found.items).of("10.1.1.1", "9.9.9.9", "web0") == CLOSED
+    assert not found.by.shared
+
+
+def test_the_sets_hold_what_is_looked_for_and_no_more():
+    away, own = "10.9.0.9", "192.168.18.10"
+    ves = ASSIGNED, PLAIN, Ve("109", (away,), "eth4"), Ve("110", (own,), "eth4")
+    known = facts(local=[A, B, C], main=[Route(4, TABLE, f"{away}/32", "eth0")])
+    found = by_map(*ves, known=replace(known, shared=True))
+    assert elements(found, "ways4") == elements(found, "ways6") == []
+    assert elements(found, "here4") == sorted((a,) for a in (A, B, C))
+    assert [v[0] for v in elements(found, "made4")] == sorted((away, A))
+    kept = by_map(*ves, ini=MAP + "reserved=eth0\n", known=known)
+    assert [v[0] for v in elements(kept, "made4")] == sorted((away, A, B, C))
+    assert own not in [v[0] for v in elements(kept, "ways4")]
 
 
 def test_a_strict_filter_is_told_the_uplink_of_what_a_ve_is_sent():

@@ -128,6 +128,38 @@ def test_a_nic_without_an_address_of_its_own_may_be_wished_for():
     assert (role("veth-up", nics), role("veth-up", nics, wished=frozenset({"veth-up"}))) == (OTHER, LAN)
 
 
+@pytest.mark.parametrize("mains, more, expected", [
+    ((to("198.51.100.0/24", "up"),), {"addresses": ("198.51.100.2/24",)}, LAN),  # its own network
+    ((to("10.9.0.0/16", "up", "198.51.100.1"),), {}, LAN), ((to("10.9.0.0/16", "up"),), {}, INSIDE),
+    ((), {"ve": True}, VE), ((), {"master": "br9"}, MEMBER), ((), {"kind": "bridge"}, OTHER),
+    ((), {"kind": "macvlan"}, LAN), ((), {"kind": "ipvlan"}, LAN)])
+def test_by_which_devices_no_guest_has_a_route(mains, more, expected):
+    members = ("up",) if "master" in more else ("vethab12",)
+    nics = {**NICS, "br9": Nic("br9", 60, "bridge", members=members), "up": Nic("up", 61, **{"kind": "veth", **more})}
+    assert role("up", nics, wished=frozenset({"up"}), main=(*MAINS, *mains)) == expected
+    assert role("br9", nics, wished=frozenset({"up"})) == INSIDE
+
+
+@pytest.mark.parametrize("nic, expected", [
+    (Nic("x", 60, "bridge", members=("tap9",), addresses=("192.168.18.60/24",)), LAN),  # on one LAN with eth0
+    (Nic("x", 60, "bridge", members=("tap9",), addresses=("198.51.100.60/24",)), INSIDE),
+    (Nic("x", 60, "bridge", members=("gt9",)), INSIDE), (Nic("x", 60, "macvlan", link="br0"), LAN),
+    (Nic("x", 60, "vlan", link="br5"), LAN), (Nic("x", 60, "vlan", link="tap9"), OTHER),
+    (Nic("x", 60, "macvlan"), INSIDE)])
+def test_what_lies_over_something_leads_where_that_leads(nic, expected):
+    """Also over a tunnel, whose frames go out by a member of a bridge: its other end is what it leads to."""
+    others = (Nic("tap9", 61, "tun", tap=True, master="x"), Nic("gt9", 62, "gretap", link="eth1", master="x"),
+              Nic("br5", 63, "bridge", members=("eth7",), master="vrf1"), Nic("eth7", 64, master="br5"),
+              Nic("vrf1", 65, "vrf", members=("br5",)))
+    main = (*MAINS, to("10.77.0.0/16", "x"))
+    assert role("x", {**NICS, **{n.name: n for n in (nic, *others)}}, main=main) == expected
+
+
+def test_what_lies_over_a_device_that_the_ini_names_leads_off_as_that_does():
+    nics = {**NICS, "x": Nic("x", 60, "vlan", link="dm0")}
+    assert (role("x", nics), role("x", nics, named=frozenset({"dm0"}))) == (OTHER, LAN)
+
+
 @pytest.mark.parametrize("inside, name, expected", [
     (("tun0",), "tun0", INSIDE), (("docker0",), "docker0", INSIDE), (("docker0",), "tap0", OTHER),
     (("docker0",), "lxd7", OTHER), ((), "docker0", OTHER), ((), "veth-dns", OTHER), (("tun0",), "cali1", VE),
@@ -159,6 +191,13 @@ def test_why_a_device_is_no_uplink(name, why):
     nics = assign(NICS, KNOWN)
     found = why_no_uplink(nics[name], nics)
     assert found is None if why is None else why in found
+
+
+def test_a_master_out_of_sight_is_named_all_the_same():
+    away = Nic("eth7", 60, role=MEMBER, master="br66")
+    assert why_no_uplink(away, {"eth7": away}) == "eth7 is a member of the master br66; name br66 instead"
+    ring = {n.name: n for n in (Nic("a", 1, role=MEMBER, master="b"), Nic("b", 2, "team", master="a"))}
+    assert "is a member of the" in why_no_uplink(ring["a"], ring)
 
 
 @pytest.mark.parametrize("name, expected", [("eth0", "eth0"), ("mgmt", "eth0"), ("enp1s0", "eth0"), ("eth9", "eth9")])
