@@ -1,11 +1,12 @@
 """An ini, a disk or neighbours in the kernel that hinder us are told in one line, and let nobody out."""
 
 import os
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
 
 from tests.lab import ns
+from tests.resident import resident, until
 from tests.site import VE101
 from tests.told import (
     ETH4,
@@ -199,6 +200,27 @@ def test_a_full_disk_lets_nobody_out_and_hinders_nobody_else(site, path):
     site.node.hn.path(f"{path}/filler").unlink()
     assert site.vzctl.start("101").rc == 0
     site.leaves_by("101", "eth3")
+
+
+@pytest.mark.parametrize("watched", [False, True], ids=["alone", "daemon"])
+def test_on_a_full_disk_a_ve_without_uplink_is_held_and_reached_all_the_same(site, watched):
+    """What became of it is found out again by the next run, so that no note of it is needed."""
+    site.node.hn.call(ns.mount, "tiny", "/run/vzhooks", "tmpfs", 0, "size=64k")
+    site.ini("[node]\nreserved = eth0\n")
+    with resident(site) if watched else nullcontext():
+        site.ve("102", uplink="eth4")
+        site.end_announcers()
+        site.node.hn.call(fill, "/run/vzhooks")
+        site.node.create_ve("105", ["192.168.18.105"])
+        assert site.vzctl.start("105").rc == 0
+        site.leaves_by("105", None)
+        assert watched or "No space left" in site.vzhooks("resync", rc=1).stderr
+        until(lambda: site.ping("102", "192.168.18.105", count=1) == 1, 5)
+        site.leaves_by("105", None)
+        site.stop("105")
+        site.node.hn.path("/run/vzhooks/filler").unlink()
+        until(lambda: not site.vzhooks("resync", rc=None).returncode)
+        site.settled()
 
 
 def test_a_start_is_noted(site):

@@ -3,7 +3,8 @@
 
 Hooks, resync, status and dry-run differ only in the Request. All that decides, the ini and our notes above all, is
 read here under the lock: what is read before it is old when it is applied. Our notes are written before the first
-change, so that a crash at any step leaves nothing in the kernel that no note explains.
+change, so that a crash at any step leaves nothing in the kernel that no note explains; where a full disk keeps what the
+next run finds out again from being noted, the kernel is brought in line all the same.
 """
 
 from __future__ import annotations
@@ -24,18 +25,16 @@ from vzhooks.node.host import Paths
 from vzhooks.policy import census, compare, consequences, harden, health, plan, tables, uplinks, wanting
 from vzhooks.policy.consequences import Move
 from vzhooks.policy.datapath import RULE
-from vzhooks.policy.evidence import Evidence
-from vzhooks.policy.facts import Facts, in_this_node, known_of, settle
-from vzhooks.policy.foreign import Other
+from vzhooks.policy.facts import Facts
 from vzhooks.policy.harden import Outcome
 from vzhooks.policy.plan import Scope
-from vzhooks.policy.records import Record
 from vzhooks.policy.trial import Trial
 from vzhooks.policy.wanting import Wanted
 from vzhooks.run import first, inputs, keep, obstacles, trial
 from vzhooks.run.doors import Doors, Wider
 from vzhooks.run.inputs import Inputs
 from vzhooks.run.request import HOOK, Report, Request
+from vzhooks.run.sight import Sight
 
 if TYPE_CHECKING:
     from vzhooks.kernel.netlink import Kernel
@@ -132,23 +131,45 @@ class _Run:
         trial.begin(self.paths, self.request, self.read.tried, report, self._before)
         keep.save_node(self.paths, {**self._recorded, **report.tables}, self._before, decided.hard, self.request.empty)
         keep.save_engaged(self.paths, bool(plan.shape(report.found) or plan.shape(decided.wanted.items)))
-        if not self.request.empty:
-            keep.save_networks(self.paths, report.ways, report.settings, report.facts.nics)
-            self.doors.note(self.paths, self.known, report.records)
-            keep.save_standing(self.paths, self.read.standing, report.standing)
+        unnoted = None if self.request.empty else self._note(report)
         done = self._carry_out(report, decided.wanted, decided.handed, decided.hard)
         if not plan.shape(decided.wanted.items) and not done.failures and not done.refused:
             keep.save_engaged(self.paths, False)
+        if unnoted:
+            raise unnoted
         return done
+
+    def _note(self, report: Report) -> HostError | None:
+        """Write down what became of VEs; return why not, where no other run needs it. Raises HostError where one does.
+
+        That is what an operator or vzctl was promised, and a VE that starts with an uplink: it can still be refused.
+        """
+        keep.save_networks(self.paths, report.ways, report.settings, report.facts.nics)
+        event = self.request.event
+        starts = event is not None and event.name == "mount" and any(
+            w.name for w in report.ways if w.ve.ctid == event.ctid)
+        unnoted = None
+        try:
+            self.doors.note(self.paths, self.known, report.records)
+        except HostError as error:
+            if starts or self.request.assign or self.request.expect:
+                raise
+            unnoted = error
+        keep.save_standing(self.paths, self.read.standing, report.standing)
+        return unnoted
 
     def _decide(self) -> _Decided:
         """Read the kernel, and say what should be and the changes."""
         rules, others = self.kernel.rules()
-        facts, seen = self._facts(others)
+        raw = replace(self.kernel.facts(), others=others)
+        sight = Sight(self.paths, self.request, self.read, self.doors, raw, self.now)
+        facts, self.settings = sight.by(self.known.values())
+        seen = sight.routed(facts)
         in_the_way = obstacles.in_the_way(self.request, self.read, others)
         found = rules | self.kernel.routes() | self.kernel.guard()
         count = census.take(self.configs, seen, self.known, self.now, self.request.event, self.request.named is None,
                             self.request.assign, self.request.expect, self.request.devices)
+        facts, self.settings = sight.by(count.records.values())  # of now: what nobody names any more may be none
         numbers, occupied = self._tables(facts, count, found)
         hard, current = self._harden(facts, count)
         wanted = self._wanted(facts, count, numbers, occupied, hard, found)
@@ -198,25 +219,6 @@ class _Run:
         if self.request.trying:
             trial.forget(self.paths)
         return replace(report, refused=refused, problems=(*report.problems, Problem("", refused, True)))
-
-    def _facts(self, others: tuple[Other, ...]) -> tuple[Facts, Evidence]:
-        """Return what the kernel says, each device with its role, and the evidence of VEs that live."""
-        raw = self.kernel.facts()
-        listed = self.doors.listed(self.paths)
-        seen = evidence.evidence(inputs.roots(self.paths, self.read, listed), listed,
-                                 evidence.lock_dirs(self.paths, self.read.vz_conf))
-        configs = [c for c in self.configs.values() if isinstance(c, VeConfig)]
-        ves: list[VeConfig | Record] = [*configs, *self.known.values()]
-        devices = {d for c in ves for d in c.devices} | set(self.request.devices.values())
-        addresses = {a for c in configs for a in c.addresses} | {a for r in self.known.values() for a in r.all}
-        addresses |= {a for found in listed.values() for a in found}
-        asked = {c.uplink for c in ves} | set(self.request.assign.values())
-        known = known_of(self.settings, raw.nics, raw.main, devices, addresses, asked)
-        facts = settle(replace(raw, others=others, shared=not evidence.is_openvz9(self.paths)), known)
-        seen_before = notes.load_networks(self.paths.networks)
-        self.settings = replace(in_this_node(self.settings, facts.nics), seen=seen_before)
-        known_health = uplinks.healths(self.settings, facts.nics, self.read.health, self.now)
-        return obstacles.as_ipv6_is(replace(facts, health=known_health)), replace(seen, routed=frozenset(facts.local))
 
     def _tables(self, facts: Facts, count: census.Census, found: frozenset) -> tuple[dict[str, int], dict[str, str]]:
         ours = {getattr(i, "table", 0) for i in found}
