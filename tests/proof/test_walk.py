@@ -26,6 +26,11 @@ WALKS = {
         ("configure", "101", "eth3", 0), ("hook_dies", "101", "vps.mount", 9), ("start", "101"),
         ("resync_dies", 3), ("resync", False), ("hook_dies", "101", "vps.umount", 4), ("start", "101"),
         ("vzctl_dies", "101", False), ("uninstall",), ("start", "101"), ("install",)],
+    "a full disk, and a resync that need not be done twice": [
+        ("ini", 1), ("configure", "102", "eth4", 0), ("start", "102"), ("disk",), ("vzctl_dies", "103", False),
+        ("start", "103"), ("disk",), ("resync", True), ("address", "eth3"), ("configure", "101", "eth3", 0),
+        ("start", "101"), ("ini", 0), ("resync", True), ("configure", "101", "nosuch", 0), ("link", "eth4"),
+        ("resync", True)],
     "frames that waited for a neighbour while there was no vzhooks": [
         ("configure", "102", "eth3", 0), ("start", "102"), ("carrier", "eth0"), ("uninstall",), ("install",),
         ("carrier", "eth0"), ("resync", True)],

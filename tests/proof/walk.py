@@ -69,6 +69,8 @@ class Walk:
         """Return what left by a NIC that no state since it was sent allows; models: for what does not say when."""
         found, moments = [], list(self.world.moments)
         for born, left in self.world.probe.left(frames).items():
+            if born in self.world.over:
+                continue
             since = moments[moments.index(born):] if born in moments else []
             states = [m for number in since for m in self.world.moments[number][1]]
             if born in moments[:self.past]:  # of a VE that has stopped since, it may have come back from the LAN

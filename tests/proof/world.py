@@ -48,6 +48,7 @@ class World:
         self.site.take_any_source() if generation == 4 else None
         self.probe, self.replaced = Probe(self.node), frozenset[str]()
         self.moments: dict[int, tuple[float, list[Model]]] = {}
+        self.over = frozenset[int]()  # moments of the walk before, of which the kernel may still hold frames
         for ctid in CTIDS:
             self.node.create_ve(ctid, pair(ctid))
         self.model = self._new_model()
@@ -211,6 +212,7 @@ class World:
         self.put_foreign()
         self._settle()
         self.probe.frames()
+        self.over = frozenset(self.moments)
         self.moments.clear()
         return differences(self.baseline, self.state())
 
