@@ -71,7 +71,7 @@ def capacity(mask: int) -> int:
 
 
 def decide(settings: Settings, facts: Facts, ways: Iterable[Way], found: Iterable[Item], tables: Mapping[str, int],
-           whole: bool = True) -> tuple[Datapath, list[Problem]]:
+           whole: bool) -> tuple[Datapath, list[Problem]]:
     """Return the datapath that a node should have, and what stands in the way of the one asked for.
 
     found: what is in the kernel; whole: all VEs of the node are among the ways, else it stays as it is.

@@ -19,8 +19,8 @@ NOBODY = "0.0.0.0"
 """The sender of a question in nobody's name (RFC 5227, 1.1)."""
 
 
-def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, strict: bool = False,
-            hardened: bool = True) -> Iterator[Element]:
+def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, strict: bool,
+            hardened: bool) -> Iterator[Element]:
     """Return all elements of the guard's sets, those that mark apart."""
     ways, homes = list(ways), homes_of(ways, facts)
     yield from _devices(ways, facts, settings)
@@ -114,6 +114,7 @@ def paths(ways: Iterable[Way], facts: Facts) -> Iterator[Element]:
     """Return the way in and out of each address that has one, which is looked for first in rule mode."""
     ways = list(ways)
     homes = homes_of(ways, facts)
-    for way, address in ((w, a) for w in ways for a in w.ve.addresses if w.uplink):
+    leading = ((a, w.uplink.device) for w in ways if w.uplink for a in w.ve.addresses)
+    for address, device in leading:
         for name in homes.get(address, ()):
-            yield Element(f"paths{family_of(address)}", (address, name, way.uplink.device if way.uplink else ""))
+            yield Element(f"paths{family_of(address)}", (address, name, device))

@@ -198,11 +198,31 @@ def _marking(given: Layout) -> Iterator[_Chain]:
     what is forwarded (mangle again, -150) or comes to the node itself.
     """
     clear, marked = f"meta mark set meta mark and {_ALL ^ given.mask:#010x}", f"meta mark and {given.mask:#010x} != 0"
+    yield from _marks(given)
+    yield from _entering(given)
+    yield from _made(given, marked)
+    out = f"meta mark and {given.mask:#010x} . oifname @outs {clear} accept"
+    others = f"meta mark and {given.mask:#010x} == {given.seen:#010x} {clear}"
+    yield from _forward(-155, (out, others), (f"{marked} {clear}", *_SIDE))
+    yield ("inet", "solicited", "type filter hook input priority -155"), (
+        others, f"{marked} iifname @veside {clear}", _SOLICITED)
+    yield ("arp", "asked", "type filter hook input priority -10"), (
+        _ASKED, "arp operation request arp daddr ip . iifname @answers4 iifname vmap @returns",
+        f"arp operation request {_set(given, given.seen)}")
+    yield ("arp", "asking", "type filter hook output priority -10"), (_ASKING,)
+
+
+def _marks(given: Layout) -> Iterator[_Chain]:
+    """Return the chains that give a packet its mark."""
     for mark in given.marks:
         far = (f"{ip} daddr != @here{f} {_set(given, mark)} return" for f, ip in _IP)  # nearly all, so it comes first
         yield ("inet", mark_chain(mark), ""), (*far, _set(given, mark | given.local))
         for family in FAMILIES:
             yield (family, return_chain(mark), ""), (_set(given, mark),)
+
+
+def _entering(given: Layout) -> Iterator[_Chain]:
+    """Return what marks the packets that come in."""
     ways = [f"{ip} saddr . iifname vmap @ways{f}" for f, ip in _IP]
     stray = [f"{ip} saddr @here{f} goto {mark_chain(given.closed)}" for f, ip in _IP]
     if given.shared:
@@ -214,22 +234,17 @@ def _marking(given: Layout) -> Iterator[_Chain]:
     yield ("inet", "inbound", ""), ("ip daddr . iifname @exits4 iifname vmap @returns", seen)
     name = f"{'shared' if given.shared else 'marks'}_{given.mask:08x}"
     yield ("inet", name, "type filter hook prerouting priority -90"), (*ways, "iifname vmap @entry", seen)
+
+
+def _made(given: Layout, marked: str) -> Iterator[_Chain]:
+    """Return what marks and holds the packets that the node makes."""
     # What is no VE's is done with here, whoever marked it.
     yield ("inet", "makers", ""), (*(f"{ip} saddr vmap @made{f}" for f, ip in _IP), "accept")
     # From the node itself a bare mark is what a filter of sources asks with, so here it is the other way round.
     yield ("inet", "making", "type route hook output priority -140"), (
         "jump makers", f"meta mark set meta mark xor {given.local:#010x}")
-    out = f"meta mark and {given.mask:#010x} . oifname @outs {clear} accept"
-    others = f"meta mark and {given.mask:#010x} == {given.seen:#010x} {clear}"
-    yield from _forward(-155, (out, others), (f"{marked} {clear}", *_SIDE))
     # What the node sends in a VE's name was routed anew by its mark, but this hook knows the device of before.
     yield ("inet", "made", "type filter hook output priority -10"), (f"{marked} accept", *_KNOWN)
-    yield ("inet", "solicited", "type filter hook input priority -155"), (
-        others, f"{marked} iifname @veside {clear}", _SOLICITED)
-    yield ("arp", "asked", "type filter hook input priority -10"), (
-        _ASKED, "arp operation request arp daddr ip . iifname @answers4 iifname vmap @returns",
-        f"arp operation request {_set(given, given.seen)}")
-    yield ("arp", "asking", "type filter hook output priority -10"), (_ASKING,)
 
 
 def _set(given: Layout, mark: int) -> str:

@@ -80,7 +80,9 @@ def test_what_a_lan_s_bridge_routes_itself_is_told_by_its_own_address():
     """Not by that of guests' bridges, which changes with each guest."""
     mac = "00:0c:29:b3:a2:68"
     bridge = replace(nic("br0", 20, "10.0.0.1/24", kind="bridge", members=("eth9",)), mac=mac)
-    known = facts(*NICS, bridge, nic("eth9", 21, master="br0"), replace(DOCKER, mac="02:42:00:00:00:01"))
+    known = facts(*NICS, bridge, nic("eth9", 21, master="br0"), replace(DOCKER, mac="02:42:00:00:00:01"),
+                  replace(nic("eth5", 22), mac="00:0c:29:b3:a2:69"), nic("eth8", 24, master="br1"),
+                  nic("br1", 23, "10.0.1.1/24", kind="bridge", members=("eth8",)))
     assert elements(wanted(VE101, known=known), "macs") == [("br0", mac)]
 
 
@@ -96,6 +98,15 @@ def test_a_routed_address_comes_in_by_its_route_s_device_and_by_others_of_its_ve
     assert elements(found, "homes4") == homes
     assert elements(found, "known4") == [(A, "assigned_here4" if homes else "assigned4")]
     assert elements(found, "paths4") == [(*home, "eth3") for home in homes]
+
+
+@pytest.mark.parametrize("shared, homes", [(True, [(A, "venet0")]), (False, [])])
+def test_before_it_has_a_route_an_address_comes_in_by_the_device_that_all_share(shared, homes):
+    found = wanted(Ve("101", ("192.168.18.10", A), "eth3"), known=replace(facts(), shared=shared))
+    assert elements(found, "homes4") == homes
+    assert elements(found, "paths4") == [(*home, "eth3") for home in homes]
+    blocked = wanted(Ve("101", (A,), "eth9"), known=replace(facts(), shared=shared))
+    assert (elements(blocked, "homes4"), elements(blocked, "paths4")) == (homes, [])
 
 
 def test_all_addresses_that_are_known_or_routed_to_ves_are_known_to_the_guard():

@@ -48,6 +48,23 @@ def test_the_whole_table_is_one_transaction():
     assert text.endswith("\n") and 'add element inet vzhooks lan { "eth0.7" }' in text
 
 
+@pytest.mark.parametrize("given", [RULES, layout.layout(0xff0000, (0x10000,))], ids=["rule", "map"])
+def test_each_table_has_its_own_sets_chains_and_rules_and_no_others(given):
+    text = guard.full(given.skeleton, ())
+    for family, table in zip(("inet", "arp"), text.partition("table inet vzhooks {")[2].split("table arp vzhooks {")):
+        lines = [line.strip() for line in table.splitlines()]
+        named = {n: kind for n, kind in given.sets.items() if n.startswith("arp:") == (family == "arp")}
+        assert [line for line in lines if line.startswith(("set ", "map "))] == [
+            f"{'map' if ' : ' in kind else 'set'} {n.rpartition(':')[2]} {{ {kind}; }}" for n, kind in named.items()]
+        chains = {(name, hook): rules for (f, name, hook), rules in given.chains.items() if f == family}
+        assert [line for line in lines if line.startswith("chain ")] == [f"chain {name} {{" for name, _ in chains]
+        hooks = [hook for _, hook in chains if hook]
+        assert [line for line in lines if line.startswith("type ")] == [f"{hook}; policy accept;" for hook in hooks]
+        rules = [rule for rules in chains.values() for rule in rules]
+        assert [line for line in lines if " comment " in line] == [
+            f'{rule} comment "{given.skeleton.fingerprint} {n}"' for n, rule in enumerate(rules)]
+
+
 def test_what_was_counted_is_counted_on_in_a_guard_made_anew():
     text = guard.full(RULES.skeleton, ELEMENTS, {"reserved": (7, 700), "arp": (1, 28)})
     inet, arp = text.split("table arp vzhooks {")
@@ -100,6 +117,24 @@ def test_a_map_is_read_back():
     arp = listing("arp", **{"arp:askers": [["eth3", "192.168.18.101"]]})
     found = guard.parse({"inet": listing(), "arp": arp})
     assert found == {RULES.skeleton, ASKER}
+
+
+MARKING = [Element("made4", ("192.168.18.101", "way_00010000")), Element("outs", ("0x00010000", "eth3")),
+           Element("beyond", ("venet0", "way_007f0000"))]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_what_marks_is_written_and_read_back(shared):
+    given = layout.layout(0xff0000, (0x10000, 0x7e0000, 0x7f0000), shared)
+    assert [guard.element_text(e) for e in MARKING] == [
+        "192.168.18.101 : goto way_00010000", '0x00010000 . "eth3"', '"venet0" : goto way_007f0000']
+    inet = listing(layout=given, made4=[["192.168.18.101", {"goto": {"target": "way_00010000"}}]],
+                   outs=[{"concat": [65536, "eth3"]}], beyond=[["venet0", {"goto": {"target": "way_007f0000"}}]])
+    assert guard.parse({"inet": inet, "arp": listing("arp", layout=given)}) == {given.skeleton, *MARKING}
+    other = layout.layout(0xff0000, (0x10000, 0x7e0000, 0x7f0000), not shared)
+    for family in ("inet", "arp"):
+        tables = {"inet": listing(layout=given), "arp": listing("arp", layout=given)}
+        assert Skeleton("altered") in guard.parse({**tables, family: listing(family, layout=other)})
 
 
 @pytest.mark.parametrize("change", [{"marks": []}, {"marks": ["?"] * 9}, {"names": list(RULES.sets)[:-1]},
