@@ -56,7 +56,8 @@ def pytest_generate_tests(metafunc):
     if "every" in metafunc.fixturenames:
         settings = [(r, g, False, way) for g in generations for way in ways for r in rp_filters(g, core)]
         unmended = metafunc.definition.get_closest_marker("unmended")
-        settings += [(1, g, True, "") for g in generations if beside_daemon(g, core) and not unmended]
+        settings += [(1, g, True, way) for g in generations if beside_daemon(g, core) and not unmended
+                     for way in (ways if FULL else ("",))]
         ids = [f"vz{g}-rp_filter{r}{'-daemon' * daemon}{'-map' * bool(way)}" for r, g, daemon, way in settings]
         metafunc.parametrize("every", settings, indirect=True, ids=ids)
     for name, scope in (("site", None), ("bare", None), ("shared", "module")):
