@@ -76,10 +76,6 @@ class Site:
         """Tell whether packets go by marks."""
         return self.datapath == "map"
 
-    def without_nft(self, nic: str) -> str | None:
-        """Return by which NIC a VE with this uplink leaves while nftables is flushed: by marks, by none."""
-        return None if self.marks else nic
-
     def install(self) -> None:
         self.vzhooks("install")
         if self.datapath:
@@ -241,17 +237,6 @@ class Site:
                 for m in ipr.get_rules(family=family):
                     if 0 < (m.get("FRA_PRIORITY") or 0) < 32766:
                         ipr.rule("del", family=family, priority=m.get("FRA_PRIORITY"))
-
-    def lose_way(self, address: str) -> None:
-        """Delete what gives the packets of one IPv4 address behind venet0 their way."""
-        if self.marks:
-            self.hn("nft", "delete", "element", "inet", "vzhooks", "made4", f"{{ {address} }}")
-        else:
-            self.hn("ip", "rule", "del", "from", address, "priority", "1020")
-
-    def is_ruled(self, address: str) -> bool:
-        """Tell whether there are the rules that give the packets of an address their way."""
-        return ("fwmark" if self.marks else address) in self.hn("ip", "rule")
 
     def up(self, nic: str) -> None:
         """Bring a NIC up again and give it back the IPv6 address that the kernel dropped when it went down."""

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests.datapaths import without_nft
 from tests.deaf import deaf, hear, neighbours_of
 from tests.lab.node import MACS
 from tests.resident import Resident, quiet, resident_of_two, until
@@ -81,7 +82,7 @@ def test_a_resync_takes_the_backup_and_takes_it_back(site):
     assert site.status("101") == "backup"
     site.settled()
     site.flush("nft")
-    site.leaves_by("101", site.without_nft("eth4"), EVERYWHERE)
+    site.leaves_by("101", without_nft(site, "eth4"), EVERYWHERE)
     site.vzhooks("resync")
     site.flush("rules")
     site.leaves_by("101", None, EVERYWHERE)

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.datapaths import is_ruled
 from tests.deaf import deaf, neighbours_of
 from tests.lab.node import MACS
 from tests.packets.test_backup import exits
@@ -64,7 +65,7 @@ def test_probes_hold_down_and_mending_go_on(jumping):
         site.comes_by("eth3", *pair("101"))
         for _ in range(3):
             site.flush("rules")
-            until(lambda: site.is_ruled(VE101))
+            until(lambda: is_ruled(site, VE101))
     quiet(site)
     site.leaves_by("101", "eth3")
 

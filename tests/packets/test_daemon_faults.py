@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests.datapaths import is_ruled
 from tests.resident import SOCKET, Resident, resident, until
 from tests.site import VE101, pair
 from tests.told import hook, one_line, records
@@ -162,14 +163,14 @@ def test_a_rival_neither_wins_nor_makes_it_spin(site, busy):
     rival.kill()
     rival.wait()
     assert cpu_s(busy.process.pid) - used < 0.6 * (time.monotonic() - start)
-    until(lambda: site.is_ruled(VE101), 5.0)
+    until(lambda: is_ruled(site, VE101), 5.0)
     holds(site)
 
 
 def test_a_full_run_is_said_and_over_when_there_is_room(site, busy):
     site.node.hn.call(_mount_full, os.fspath("/run/vzhooks"))
     site.flush("rules")
-    until(lambda: "No space left" in busy.said() or site.is_ruled(VE101))
+    until(lambda: "No space left" in busy.said() or is_ruled(site, VE101))
     site.node.hn.run(["rm", "-f", "/run/vzhooks/full"], check=True)
     holds(site)
 

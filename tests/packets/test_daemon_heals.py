@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from tests.datapaths import is_ruled
 from tests.lab.wire import flush_neighbours
 from tests.resident import quiet, resident_of_two, until
 from tests.site import SIX101, VE101, pair
@@ -108,7 +109,7 @@ def test_a_running_ve_keeps_its_way_after(site, healed, edit):
     until(lambda: "101" in healed.said() or "isp1" in healed.said() or "vzhooks.ini" in healed.said())
     site.flush("rules")
     with site.only_by("eth3"):
-        until(lambda: site.is_ruled(VE101) and site.ping("101", count=1) == 1)
+        until(lambda: is_ruled(site, VE101) and site.ping("101", count=1) == 1)
     time.sleep(0.3)
     said = healed.said().splitlines()
     assert len(said) == len(set(said)), said

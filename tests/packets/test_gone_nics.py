@@ -1,6 +1,7 @@
 """NICs and VEs that go away and come back: nothing leaves by another NIC meanwhile."""
 
 
+from tests.datapaths import without_nft
 from tests.lab.node import CLIENT_MAC
 from tests.packets.test_faults import EVERYWHERE, ours, resync, ve101
 from tests.site import BEYONDS, NICS, OWN6, SIX101, VE101, pair
@@ -48,4 +49,4 @@ def test_what_is_sent_to_a_ve_that_is_away_keeps_its_sender_s_uplink(site):
     for layer in (None, "nft"):
         if layer:
             site.flush(layer)
-        site.leaves_by("102", site.without_nft("eth4") if layer else "eth4", dst=pair("101"))
+        site.leaves_by("102", without_nft(site, "eth4") if layer else "eth4", dst=pair("101"))

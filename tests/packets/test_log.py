@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from tests.datapaths import lose_way
 from tests.site import VE101
 
 pytestmark = pytest.mark.generation(4)  # what is read and said is the same on both
@@ -75,7 +76,7 @@ def test_a_late_heal_is_on_record(site, journal):
     journal()
 
     def flush():
-        site.lose_way(VE101)
+        lose_way(site, VE101)
     assert site.vzctl.start("101", before_network=flush).rc == 0
     select.select([], [], [], 1.5)
     assert values(journal("heal")[0])[:3] == ("heal", "101", "eth3")

@@ -3,6 +3,7 @@
 
 import pytest
 
+from tests.datapaths import without_nft
 from tests.lab.links import host_length
 from tests.lab.node import BEYOND, ETH4_B
 from tests.providers import (
@@ -24,9 +25,9 @@ from tests.resident import until
 from tests.site import NICS, OWN6, fits
 
 
-def without_nft(site):
+def lost_without_nft(site):
     """Return the NICs by which nothing leaves while nftables is flushed."""
-    return () if site.without_nft("eth3") else ("eth3", "eth4")
+    return () if without_nft(site, "eth3") else ("eth3", "eth4")
 
 
 def test_each_address_has_its_own_nic_whatever_is_lost(every):
@@ -36,7 +37,7 @@ def test_each_address_has_its_own_nic_whatever_is_lost(every):
     near(every)
     every.end_announcers()
     every.flush("nft")
-    leaves(every, *without_nft(every))
+    leaves(every, *lost_without_nft(every))
     resync(every)
     every.flush("rules")
     leaks_nothing(every)
@@ -48,7 +49,7 @@ def test_each_address_has_its_own_nic_whatever_is_lost(every):
 def test_host_routes_in_main_draw_no_packet(every):
     """Neither by the reserved NIC nor by the other provider's."""
     started(every)
-    for layer, hold, lost in ((None, leaves, ()), ("nft", leaves, without_nft(every)), ("rules", leaks_nothing, ())):
+    for layer, hold in ((None, leaves), ("nft", leaves), ("rules", leaks_nothing)):
         if layer:
             every.vzhooks("resync")
             every.flush(layer)
@@ -56,7 +57,7 @@ def test_host_routes_in_main_draw_no_packet(every):
             routes = [f"{dst}/{host_length(dst)}" for dst in (*NEAR["eth3"], *NEAR["eth4"], *FAR)]
             for dst in routes:
                 every.node.add_route(dst, device)
-            hold(every, *lost)
+            hold(every, *(lost_without_nft(every) if layer == "nft" else ()))
             for dst in routes:
                 every.node.del_route(dst, device)
 
@@ -70,7 +71,7 @@ def test_a_link_that_goes_down_cuts_off_its_addresses_alone(every, nic, cidrs):
     for layer in (None, "nft"):
         if layer:
             every.flush(layer)
-            leaves(every, nic, *without_nft(every))
+            leaves(every, nic, *lost_without_nft(every))
         every.vzhooks("resync", rc=1)
         leaves(every, nic)
     other = "isp2" if nic == "eth3" else "isp1"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.datapaths import lose_way
 from tests.lab.node import BEYOND, BEYOND6, GATEWAY
 from tests.site import SIX101, VE101
 
@@ -185,7 +186,7 @@ def test_a_ve_may_be_named(site, command):
     site.end_announcers()
     site.flush("nft")
     site.vzhooks("resync")
-    site.lose_way(VE101)
+    lose_way(site, VE101)
     if command == "status":
         due = site.vzhooks("status", "-v", "web one", rc=3).stderr
         change = f"nft add element inet vzhooks made4 '{{ {VE101} " if site.marks else f"ip rule add from {VE101}/32 "
