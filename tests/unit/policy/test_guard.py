@@ -90,9 +90,9 @@ def test_changes_add_before_they_delete():
 
 def test_a_listing_is_read_back():
     inet = listing(exits4=[{"concat": ["192.168.18.101", "eth3"]}], lan=["eth0.7"],
-                   near=[{"elem": {"val": "lo", "comment": "x"}}],
+                   near=[{"elem": {"val": "lo", "comment": "x"}}, "elem0"],
                    answers6=[{"concat": ["0xfd000000000000000000000000000001", "eth3"]}])
-    assert guard.parse({"inet": inet, "arp": ARP}) == {RULES.skeleton, *ELEMENTS}
+    assert guard.parse({"inet": inet, "arp": ARP}) == {RULES.skeleton, *ELEMENTS, Element("near", ("elem0",))}
 
 
 ASKER, OTHER_ASKER = (Element("arp:askers", ("eth3", a)) for a in ("192.168.18.101", "0.0.0.0"))

@@ -158,6 +158,7 @@ def test_who_has_no_uplink_goes_around_main_last_of_all_and_nobody_else_is_stopp
 
 
 @pytest.mark.parametrize("item, concerns_all", [
+    (Rule(4, UNASSIGNED, mark=(1, 3), goto=BEHIND), True),
     (Skeleton("x"), True), (Rule(4, PASS, goto=1050), True), (Rule(4, UNASSIGNED, 9, iif="venet0"), True),
     (Rule(4, UNASSIGNED, 9, "10.0.0.1/32"), False), (Rule(4, FROM_VE, 9, "10.0.0.1/32"), False),
     (Rule(4, FROM_VE, 9, iif="venet0"), False), (Element("near", ("lo",)), False)])
@@ -217,6 +218,15 @@ def test_an_altered_guard_is_made_anew_for_all_ves_whatever_the_scope():
 def test_a_scope_leaves_other_ves_alone():
     ops = diff(BLOCKED, TWO, Scope(frozenset({"192.168.18.101"})))
     assert ops and {plan.address_of(op.item) for op in ops} <= {"", "192.168.18.101"}
+
+
+@pytest.mark.parametrize("item, covered", [
+    (Rule(4, FROM_VE, 9, "192.168.18.101/32"), True), (Rule(4, FROM_VE, 9, "192.168.18.102/32"), False),
+    (Rule(4, PASS, goto=OVER), True), (Element("near", ("lo",)), True)])
+def test_a_scope_covers_its_ves_and_the_node(item, covered):
+    scope = Scope(frozenset({"192.168.18.101"}))
+    assert scope.covers(item) is covered and Scope().covers(item)
+    assert [op.item for op in diff({item}, frozenset(), scope)] == ([item] if covered else [])
 
 
 def test_adds_come_before_deletes():
