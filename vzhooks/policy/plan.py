@@ -147,5 +147,5 @@ def _order(item: Item) -> tuple:
         return (4, item.family, item.address, item.dev)
     if isinstance(item, Sysctl):
         return (2.5 if item.key == VALID_MARK else 5, item.key)
-    last = item.unreachable and item.priority == at.OUTSIDE  # all that has a mark has to find its rule before
+    last = item.priority == at.OUTSIDE  # all that has a mark has to find its rule before
     return (3, _RULES.get(item.priority, len(_RULES)) + 99 * last, item.priority, item.family, str(item))

@@ -79,6 +79,20 @@ def test_at_no_step_of_a_start_a_move_or_an_end_does_a_packet_leave_by_a_third_n
         assert len(changes) <= 2 and ways[0] != ways[-1]  # no way back in between
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_at_no_step_of_a_start_or_an_end_beside_others_does_a_mark_lead_nowhere(shared):
+    """A packet has one only while there is a way for it."""
+    less, more = state("map", VES[1:], shared), state("map", VES, shared)
+    for found, goal in ((less, more), (more, less)):
+        assert {way(held, A) for held in steps(found, goal)} == {"eth0", "eth3"}
+        assert {way(held, B) for held in steps(found, goal)} == {"eth4"}
+
+
+def test_what_answers_for_addresses_changes_behind_the_rules():
+    arp, rule = "net/ipv4/conf/eth3/arp_ignore", Rule(4, 1060, 9, "192.168.18.11/32")
+    assert [op.item for op in diff({Sysctl(arp, "1"), rule}, {Sysctl(arp, "0")})] == [rule, Sysctl(arp, "1")]
+
+
 def test_filters_count_marks_before_rules_go_by_them_and_as_long():
     items = [op.item for op in diff(state("map"), state("rule"))]
     sysctl = next(i for i in items if isinstance(i, Sysctl))
