@@ -160,3 +160,43 @@ def test_the_priorities_stand_in_their_order():
     assert OVER > NOWHERE and {priorities.OWN_MAIN, priorities.OWN_DEFAULT, UNASSIGNED} <= {*priorities.LATE}
     late = [priorities.OWN_MAIN, priorities.OWN_DEFAULT, REST, BEHIND, priorities.NEAR_MARK, KEPT, NEAR, LAST, END]
     assert late == sorted(priorities.LATE) and UNASSIGNED < 32766 < REST
+
+
+ALL = """\
+1000 from VE101 goto 1005
+1000 from all iif web0 goto 1005
+1001 from all goto 1050
+1005 from all nop
+1010 from all to VE101 lookup main suppress_prefixlength NEAR
+1010 from all to VE105 lookup main suppress_prefixlength NEAR
+1010 from all to VE109 lookup main suppress_prefixlength NEAR
+1020 from VE101 lookup 13351
+1030 from all iif web0 lookup 13351
+1040 from VE101 unreachable
+1040 from all iif web0 unreachable
+1050 from all nop
+32765 from VE105 iif lo goto 32810
+32765 from VE109 iif lo goto 32810
+32765 from all iif venet0 goto 32810
+32800 from all goto 32850
+32810 from all nop
+32820 from all lookup 11636
+32830 from all to VE105 lookup main suppress_prefixlength NEAR
+32830 from all to VE109 lookup main suppress_prefixlength NEAR
+32840 from all unreachable
+32850 from all nop
+"""
+
+
+@pytest.mark.parametrize("family, ves, near", [
+    (4, {"VE101": f"{A}/32", "VE105": f"{B}/32", "VE109": "192.168.18.109/32"}, "31"),
+    (6, {"VE101": f"{A6}/128", "VE109": "fd00:18::109/128"}, "127")])
+def test_they_are_these_and_no_others(family, ves, near):
+    """VE 109's address is routed, and in no config; VE 105 has none of IPv6."""
+    there = Ve("101", (A, A6), "eth3", ("web0",)), VE105
+    found = wanted(*there, ini=RESERVED, known=facts(*NICS, WEB0, local=[B, "192.168.18.109", "fd00:18::109"]))
+    lines = [line for line in ALL.replace("NEAR", near).splitlines() if family == 4 or "VE105" not in line]
+    for name, address in ves.items():
+        lines = [line.replace(name, address) for line in lines]
+    assert sorted(f"{i.priority} {str(i).partition(' priority')[0]}" for i in found.items
+                  if isinstance(i, Rule) and i.family == family) == sorted(lines)
