@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vzhooks.addresses import family_of
-from vzhooks.model import MAIN, Lookup
-from vzhooks.policy.priorities import BAND, BY_MARK
+from vzhooks.model import MAIN, Item, Lookup, Rule
+from vzhooks.policy.priorities import BAND, BY_MARK, FROM_VE, OUT
 
 # include/uapi/linux/fib_rules.h
 FR_ACT_TO_TBL, FR_ACT_GOTO = 1, 2
@@ -106,9 +106,18 @@ def _action(m: Any, table: int) -> str:
     return ACTIONS.get(m["action"], f"action {m['action']}")
 
 
-def culprit(lookup: Lookup, src: str, dst: str, others: Iterable[Other]) -> Other | None:
-    """Return the rule before ours that sends a VE's packet where the kernel says, None where none does."""
-    return decider(lookup, src, dst, (o for o in others if 0 < o.priority <= BY_MARK))
+def taken_at(items: Iterable[Item]) -> int:
+    """Return the priority of the rules of ours that decide about what assigned VEs send, by the rules there are."""
+    by_mark = [i.priority for i in items if isinstance(i, Rule) and i.mark and i.table and i.iif != "lo"]
+    return min((p for p in by_mark if p in (OUT, BY_MARK)), default=FROM_VE)
+
+
+def culprit(lookup: Lookup, src: str, dst: str, others: Iterable[Other], first: int) -> Other | None:
+    """Return the rule before ours that sends a VE's packet where the kernel says, None where none does.
+
+    first: the priority of ours, as `taken_at` has it.
+    """
+    return decider(lookup, src, dst, (o for o in others if 0 < o.priority <= first))
 
 
 def decider(lookup: Lookup, src: str, dst: str, others: Iterable[Other]) -> Other | None:
@@ -124,12 +133,12 @@ def decider(lookup: Lookup, src: str, dst: str, others: Iterable[Other]) -> Othe
     return next(ends, None) or next(iter(takers), None)
 
 
-def unheard(address: str, others: Iterable[Other]) -> list[Other]:
+def unheard(address: str, others: Iterable[Other], first: int) -> list[Other]:
     """Return rules that end what comes from this very address, but stand after ours, where they no longer count.
 
-    The address is one of a VE with an uplink.
+    The address is one of a VE with an uplink; first: the priority of ours, as `taken_at` has it.
     """
-    return [o for o in others if o.action in ENDS and o.priority > BY_MARK and o.src and not o.inverted
+    return [o for o in others if o.action in ENDS and o.priority > first and o.src and not o.inverted
             and family_of(address) == o.family and _in(address, o.src) and not o.kernel]
 
 

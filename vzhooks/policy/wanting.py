@@ -12,7 +12,7 @@ from vzhooks.model import PROTOCOL, Element, Item, Problem, Proxy, Skeleton, Ve
 from vzhooks.policy import datapath, elements, mark_rules, marks, own, routes, rules
 from vzhooks.policy.datapath import RULES, Datapath
 from vzhooks.policy.facts import Facts
-from vzhooks.policy.foreign import said_of, unheard
+from vzhooks.policy.foreign import ENDS, said_of, taken_at, unheard
 from vzhooks.policy.priorities import BAND, LATE
 from vzhooks.policy.roles import Nics
 from vzhooks.policy.sources import doubled
@@ -71,7 +71,6 @@ def wanted(settings: Settings, facts: Facts, ves: Iterable[Ve], tables: Mapping[
     engaged = is_closed(settings) or any(w.state != "unassigned" for w in ways)
     # Where the node's ARP is not hardened, rules of its own addresses would move who answers for them.
     items: list[Item] = list(own.items(facts, settings, tables)) if keep else []
-    remarks = [*own.remarks(facts), *_unheard(ways, facts)] if keep else _unheard(ways, facts)
     if engaged:
         items += [by.layout.skeleton, *routes.of_ways(ways, facts, tables), *_ruling(ways, facts, settings, tables, by),
                   *_proxies(ways, facts), *elements.of_ways(ways, facts, settings, strict, keep)]
@@ -79,6 +78,7 @@ def wanted(settings: Settings, facts: Facts, ves: Iterable[Ve], tables: Mapping[
     if facts.misplaced and items:
         problems.append(Problem("", MISPLACED, True))
         items = [i for i in items if isinstance(i, (Element, Skeleton))]
+    remarks = [*(own.remarks(facts) if keep else ()), *_unheard(ways, facts, items)]
     possible = frozenset(i for i in items if getattr(i, "family", 4) in facts.families)
     return Wanted(possible, tuple(ways), (*_of_node(settings, facts.nics), *problems), tuple(remarks),
                   by if engaged else RULES)
@@ -118,9 +118,11 @@ def _refuses(way: Way) -> bool:
     return way.state == "blocked" and way.uplink is None and bool(way.ve.uplink)
 
 
-def _unheard(ways: Iterable[Way], facts: Facts) -> list[str]:
+def _unheard(ways: Iterable[Way], facts: Facts, items: Iterable[Item]) -> list[str]:
     """Return a line for each rule of somebody else that an assigned VE's packets no longer meet."""
-    found = [(w.ve.ctid, o) for w in ways if w.uplink for a in w.ve.addresses for o in unheard(a, facts.theirs)]
+    ends = [o for o in facts.theirs if o.action in ENDS]
+    first = taken_at(items) if ends else 0
+    found = [(w.ve.ctid, o) for w in ways if w.uplink for a in w.ve.addresses for o in unheard(a, ends, first)]
     return [f"VE {ctid}: {said_of(rule)}" for ctid, rule in dict.fromkeys(found)]
 
 

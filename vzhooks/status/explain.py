@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from vzhooks.addresses import family_of
 from vzhooks.model import MAIN, Element, Item, Lookup, Rule, Skeleton
 from vzhooks.policy import guard
-from vzhooks.policy.foreign import Other, culprit, decider, mend, said_of, unheard
+from vzhooks.policy.foreign import Other, culprit, decider, mend, said_of, taken_at, unheard
 from vzhooks.policy.priorities import BY_MARK, FROM_DEVICE, FROM_VE, LOCAL_MARK, NO_WAY, TO_VE
 from vzhooks.policy.uplinks import Way
 
@@ -47,7 +47,7 @@ def explain(lookup: Lookup, src: str, dst: str, way: Way, known: Known) -> Answe
     table = f"{lookup.table}{names.get(lookup.table, '')}" if lookup.table else "-"
     via = f" via {lookup.gateway}" if lookup.gateway else ""
     device = f"{lookup.dev}{via}" if lookup.dev else "none"
-    theirs = culprit(lookup, src, dst, known.others) if _is_wrong(lookup, way) else None
+    theirs = culprit(lookup, src, dst, known.others, taken_at(known.rules)) if _is_wrong(lookup, way) else None
     lines = [f"rule    {_rule(lookup, src, dst, known, theirs)}", f"table   {table}", f"device  {device}",
              f"source  {src}", f"why     {_why(lookup, src, dst, way, known, theirs)}"]
     return Answer(tuple(lines), _contradiction(lookup, src, way, known, theirs))
@@ -99,7 +99,7 @@ def _why(lookup: Lookup, src: str, dst: str, way: Way, known: Known, theirs: Oth
     if lookup.error:
         return f"the kernel answers: {lookup.error}. VE {ctid} is cut off: {_cut_off(way, known)}"
     if way.uplink and lookup.dev == way.uplink.device:
-        after = "".join(f"; {said_of(o)}" for o in unheard(src, known.others))
+        after = "".join(f"; {said_of(o)}" for o in unheard(src, known.others, taken_at(known.rules)))
         how = f"by its gateway {lookup.gateway}" if lookup.gateway else "which has it on its own LAN"
         backup = f", the backup of {way.ve.uplink} ({way.why})" if way.state == "backup" else ""
         return f"VE {ctid} goes by the uplink {way.uplink.name}{backup}, {how}{after}"

@@ -45,7 +45,7 @@ def judge(way: Way, view: View) -> tuple[str, str]:
 
 
 def _unheard(way: Way, view: View) -> list[str]:
-    rules = [o for a in way.ve.addresses for o in unheard(a, view.others)] if way.uplink else []
+    rules = [o for a in way.ve.addresses for o in unheard(a, view.others, view.first)] if way.uplink else []
     return [said_of(rule) for rule in dict.fromkeys(rules)]
 
 
@@ -73,7 +73,7 @@ def astray(way: Way, view: View) -> Wrong | None:
         for dst in destinations(src, way, view):
             lookup = view.lookups.get((src, dst))
             if lookup and _is_wrong(lookup, src, way, view):
-                found.append(Wrong(src, dst, lookup, culprit(lookup, src, dst, view.others)))
+                found.append(Wrong(src, dst, lookup, culprit(lookup, src, dst, view.others, view.first)))
     return next((w for w in found if w.rule), found[0] if found else None)
 
 

@@ -13,7 +13,7 @@ from vzhooks.config.settings import Settings
 from vzhooks.config.vzconf import VeConfig
 from vzhooks.model import Lookup, Problem, Uplink, Ve
 from vzhooks.policy.compare import FAR
-from vzhooks.policy.foreign import Other
+from vzhooks.policy.foreign import Other, taken_at
 from vzhooks.policy.uplinks import Way, gateway_of, ways_of
 from vzhooks.run.request import Report
 
@@ -45,6 +45,11 @@ class View:
     def hops(self) -> dict[str, dict[int, tuple[str, str]]]:
         """Return what `hops` told so far, by uplink, since thousands of VEs go by the same uplinks."""
         return {}
+
+    @cached_property
+    def first(self) -> int:
+        """Return the priority of the rules of ours that decide about what assigned VEs send."""
+        return taken_at(self.report.found)
 
 
 def ways(view: View) -> list[Way]:

@@ -1,9 +1,12 @@
 """Rules of others are known for the packets they take."""
 
+from dataclasses import replace
+
 import pytest
 
-from vzhooks.model import Lookup
-from vzhooks.policy.foreign import Other, culprit, mend
+from tests.unit.example import facts, wanted
+from vzhooks.model import Lookup, Ve
+from vzhooks.policy.foreign import Other, culprit, mend, taken_at, unheard
 
 SRC, DST = "192.168.18.101", "203.0.113.1"
 
@@ -46,5 +49,24 @@ def rule(priority, action="lookup 200", table=200, **more):
     (Lookup(200, "eth0"), [rule(600, dst="192.168.18.101/32")], None),
     (Lookup(200, "eth0"), [], None)])
 def test_the_rule_that_leads_a_packet_away_is_found(lookup, others, found):
-    named = culprit(lookup, SRC, DST, others)
+    named = culprit(lookup, SRC, DST, others, 1020)
     assert (named and named.priority) == found
+
+
+@pytest.mark.parametrize("datapath, shared, first", [("rule", True, 1020), ("map", True, 1000), ("map", False, 1055)])
+def test_which_rules_of_ours_decide_about_what_a_ve_sends(datapath, shared, first):
+    known = replace(facts(local=[SRC]), shared=shared)
+    assert taken_at(wanted(Ve("101", (SRC,), "eth3"), ini=f"[node]\ndatapath={datapath}\n", known=known).items) == first
+    assert taken_at(()) == 1020
+
+
+@pytest.mark.parametrize("first", [1000, 1020, 1055])
+def test_a_rule_as_early_as_ours_may_be_it_and_a_later_one_goes_unheard(first):
+    lookup, ends = Lookup(error="Permission denied"), {"action": "prohibit", "table": 0, "src": f"{SRC}/32"}
+    at, after = rule(first, **ends), rule(first + 1, **ends)
+    assert culprit(lookup, SRC, DST, [at], first) == at and culprit(lookup, SRC, DST, [after], first) is None
+    assert unheard(SRC, [at, after], first) == [after]
+    others = [rule(first + 1, **{**ends, **more}) for more in (
+        {"action": "lookup 200"}, {"src": ""}, {"inverted": True}, {"src": "192.168.18.102/32"}, {"protocol": 2})]
+    assert unheard(SRC, others, first) == [] == unheard("fd00:18::101", [after], first)
+    assert culprit(lookup, SRC, DST, [rule(0, **ends)], first) is None
