@@ -44,14 +44,14 @@ def ours(site):
 def delete_rules(site, ctid):
     """Delete what sends a VE's packets to its uplink's table."""
     for family, address in zip(("-4", "-6"), pair(ctid)):
-        places = ("1000", "1056") if site.node.generation == 4 else ("1056",)
+        places = ("1000", "1055") if site.node.generation == 4 else ("1055",)
         for rule in [("priority", place) for place in places] if site.marks else [("from", address)]:
             site.hn("ip", family, "rule", "del", *rule)
 
 
 def table_of(site, address):
     """Return the table that a VE's address looks up."""
-    which = "1056:" if site.marks else f"from {address} lookup"
+    which = "1055:" if site.marks else f"from {address} lookup"
     return next(line.split()[-3] for line in ours(site) if which in line)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import socket
 import struct
-import sys
 from collections.abc import Collection, Container, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Callable, NamedTuple
@@ -58,13 +57,8 @@ def _mac(raw: bytes) -> str:
     return raw.hex(":")
 
 
-def _mark(raw: bytes) -> str:
-    return f"{int.from_bytes(raw, sys.byteorder):#010x}"
-
-
 _PARTS = {"ipv4_addr": Part(4, 4, socket.inet_ntoa), "ipv6_addr": Part(16, 16, address), "ifname": Part(16, 16, _name),
-          "iifname": Part(16, 16, _name), "ether_addr": Part(6, 8, _mac), "mark": Part(4, 4, _mark),
-          "@th,64,128": Part(16, 16, address)}
+          "iifname": Part(16, 16, _name), "ether_addr": Part(6, 8, _mac), "@th,64,128": Part(16, 16, address)}
 
 
 def parts(family: str) -> list[dict[str, Any]]:

@@ -31,12 +31,11 @@ OUTGROWN = 64
 class Datapath:
     """Hold the datapath of a node; mask: the bits that marks may use, 0 for rules.
 
-    numbers: mark by uplink; strict: LAN NICs with a strict rp_filter; shared: all VEs are behind venet0.
+    numbers: mark by uplink; shared: all VEs are behind venet0.
     """
 
     mask: int = 0
     numbers: Mapping[str, int] = field(default_factory=dict)
-    strict: frozenset[str] = frozenset()
     shared: bool = False
 
     @cached_property
@@ -86,7 +85,7 @@ def decide(settings: Settings, facts: Facts, ways: Iterable[Way], found: Iterabl
     if why:
         return RULES, [Problem("", f"[node] datapath = map: {why}; rules are used")] if settings.datapath == MAP else []
     known = {n: marked[tables[uplink_key(n)]] for n in names if tables.get(uplink_key(n)) in marked}
-    return Datapath(settings.mark_mask, _numbers(names, known, settings.mark_mask), facts.strict, facts.shared), []
+    return Datapath(settings.mark_mask, _numbers(names, known, settings.mark_mask), facts.shared), []
 
 
 def _many(ways: Iterable[Way], is_map: bool, whole: bool) -> bool:

@@ -34,7 +34,6 @@ class Facts:
     others: tuple[Other, ...] = ()
     shared: bool = False
     health: Mapping[str, Health] = field(default_factory=dict)
-    strict: frozenset[str] = frozenset()
 
     @cached_property
     def gateways(self) -> tuple[Gateway, ...]:

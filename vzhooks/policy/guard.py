@@ -204,6 +204,4 @@ def _elements(name: str, found: Mapping) -> Iterable[Element]:
 def _value(kind: str, raw: Any) -> str:
     if kind == "verdict":
         return str(raw["goto"]["target"])
-    if kind == "mark":
-        return f"{int(raw):#010x}"
     return str(ipaddress.IPv6Address(int(str(raw), 0))) if kind == TARGET else str(raw)

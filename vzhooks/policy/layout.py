@@ -50,11 +50,10 @@ _GUARD = {
 MARK_SETS = {
     "ways4": "type ipv4_addr . ifname : verdict", "ways6": "type ipv6_addr . ifname : verdict",  # marks by address
     "made4": "type ipv4_addr : verdict", "made6": "type ipv6_addr : verdict",  # of what the node sends in a VE's name
-    "outs": "type mark . ifname",  # by which devices what is marked may leave
-    "entry": "type ifname : verdict",  # devices that VEs' packets come in by, and uplinks with a strict rp_filter
+    "entry": "type ifname : verdict",  # devices that VEs' packets come in by, and their uplinks
     "beyond": "type ifname : verdict",  # which mark any other source gets by the device that it comes in by
     "here4": "type ipv4_addr", "here6": "type ipv6_addr",  # of VEs here, which others reach by main's host routes
-    "returns": "type ifname : verdict",  # which mark a packet to a VE gets, so that a strict rp_filter takes it
+    "returns": "type ifname : verdict",  # which mark a packet to a VE gets, for filters of sources
     "arp:returns": "type ifname : verdict",  # and a question
 }
 SETS = {**_PATHS, **_GUARD, **MARK_SETS}
@@ -85,6 +84,8 @@ _ASKED = ("iifname @lan arp operation request arp daddr ip @asked4 arp daddr ip 
 # Without it the LAN learns another NIC's address, the reserved one's above all, on this one.
 _ASKING = "arp operation request arp saddr ip set oifname map @askers"
 _ALL = 0xFFFFFFFF
+MARKING = -80
+"""The priority of what marks packets that come in: others that mark or translate them have to do so before."""
 SHARED = "venet0"
 """The device that all VEs of vzctl 4 share, there or not yet."""
 _Chain = tuple["tuple[str, str, str]", "tuple[str, ...]"]
@@ -194,18 +195,19 @@ def _guarding() -> Iterator[_Chain]:
 def _marking(given: Layout) -> Iterator[_Chain]:
     """Return the guard with what marks.
 
-    Marks are set behind others' mangling (-150) and destination NAT (-100), and are gone before others' chains look at
-    what is forwarded (mangle again, -150) or comes to the node itself.
+    Marks are set behind others' mangling (-150) and destination NAT (-100, firewalld's -90). They are gone before
+    others' chains look at what is forwarded (mangle again, -150) or comes to the node itself. What goes its own way is
+    known by its source, as a mark may be somebody else's.
     """
     clear, marked = f"meta mark set meta mark and {_ALL ^ given.mask:#010x}", f"meta mark and {given.mask:#010x} != 0"
     yield from _marks(given)
     yield from _entering(given)
     yield from _made(given, marked)
-    out = f"meta mark and {given.mask:#010x} . oifname @outs {clear} accept"
-    others = f"meta mark and {given.mask:#010x} == {given.seen:#010x} {clear}"
-    yield from _forward(-155, (out, others), (f"{marked} {clear}", *_SIDE))
-    yield ("inet", "solicited", "type filter hook input priority -155"), (
-        others, f"{marked} iifname @veside {clear}", _SOLICITED)
+    home = ((f'iifname "{SHARED}"', "") if given.shared else ("", " {ip} saddr . iifname @homes{f}"))
+    outs = tuple(f"{home[0]} {ip} saddr . oifname @exits{f}{home[1].format(f=f, ip=ip)} {clear} accept".strip()
+                 for f, ip in _IP)
+    yield from _forward(-155, (*outs, f"{marked} {clear}"), _SIDE)
+    yield ("inet", "solicited", "type filter hook input priority -155"), (f"{marked} {clear}", _SOLICITED)
     yield ("arp", "asked", "type filter hook input priority -10"), (
         _ASKED, "arp operation request arp daddr ip . iifname @answers4 iifname vmap @returns",
         f"arp operation request {_set(given, given.seen)}")
@@ -228,12 +230,13 @@ def _entering(given: Layout) -> Iterator[_Chain]:
     if given.shared:
         ways, stray = [f'iifname "{SHARED}" {ip} saddr vmap @made{f}' for f, ip in _IP], []
     yield ("inet", "owners", ""), (*stray, "iifname vmap @beyond")
-    # Of what is sent to VEs a filter of sources (rp_filter) looks for the way back as if it came from the VEs' side; an
-    # address that nobody told us of has to be reached as before.
-    seen = f"meta nfproto ipv4 {_set(given, given.seen)}"
-    yield ("inet", "inbound", ""), ("ip daddr . iifname @exits4 iifname vmap @returns", seen)
+    # Of what is sent to VEs a filter of sources (rp_filter, or fib in nftables) looks for the way back; an address that
+    # nobody told us of has to be reached as before.
+    seen = _set(given, given.seen)
+    yield ("inet", "inbound", ""), (
+        *(f"{ip} daddr . iifname @exits{f} iifname vmap @returns" for f, ip in _IP), seen)
     name = f"{'shared' if given.shared else 'marks'}_{given.mask:08x}"
-    yield ("inet", name, "type filter hook prerouting priority -90"), (*ways, "iifname vmap @entry", seen)
+    yield ("inet", name, f"type filter hook prerouting priority {MARKING}"), (*ways, "iifname vmap @entry", seen)
 
 
 def _made(given: Layout, marked: str) -> Iterator[_Chain]:

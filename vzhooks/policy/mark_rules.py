@@ -33,19 +33,20 @@ def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, tables: Mappi
         for mark in (by.layout.passes, by.layout.seen):
             yield Rule(family, at.UNMARKED, mark=(mark, bits), goto=at.PAST)
         yield Rule(family, at.LOCAL_MARK, MAIN, mark=(local, local), suppress=NEAR[family])
-        if family == 4:
-            # As such a filter asks about what a VE sends to the node itself.
-            yield Rule(family, at.LOCAL_MARK, MAIN, iif="lo", suppress=NEAR[family])
+        # As such a filter asks about what a VE sends to the node itself, and one of nftables about all.
+        yield Rule(family, at.LOCAL_MARK, MAIN, iif="lo", suppress=NEAR[family])
         for uplink in used(ways):
             value = (by.numbers[uplink.name], bits)
             yield Rule(family, at.BY_MARK, tables[uplink_key(uplink.name)], mark=value)
-            # What the node makes in a VE's name.
-            yield Rule(family, at.OUT, tables[uplink_key(uplink.name)], iif="lo", mark=(value[0] | local, by.mask))
+            made = (value[0] | local, by.mask)  # by the node in a VE's name
+            yield Rule(family, at.OUT, tables[uplink_key(uplink.name)], iif="lo", mark=made)
+            yield Rule(family, at.MADE, iif="lo", mark=made, unreachable=True)
             if by.shared:  # the way of nearly all packets, so it comes first
                 yield Rule(family, at.OUT, tables[uplink_key(uplink.name)], iif=SHARED, mark=(value[0], by.mask))
             if family == 4:  # such a filter is served at once; `_by_device` would do
                 yield Rule(family, at.BACK, MAIN, iif=uplink.device, mark=value, suppress=NEAR[family])
-        yield Rule(family, at.OUT, iif="lo", mark=(by.layout.closed | local, by.mask), unreachable=True)
+        yield Rule(family, at.MADE, iif="lo", mark=(by.layout.closed | local, by.mask), unreachable=True)
+        yield Rule(family, at.OF_NODE, iif="lo", goto=at.PAST)
         yield Rule(family, at.NO_WAY, unreachable=True)
         yield Rule(family, at.PAST)
         yield from _by_device(family, ways, facts)
@@ -65,6 +66,5 @@ def _by_device(family: int, ways: Iterable[Way], facts: Facts) -> Iterator[Rule]
     out = {n.name for n in facts.lan} | {n.name for n in facts.nics.values() if n.role == INSIDE}
     for device in out - veside:
         yield Rule(family, at.ARRIVING, iif=device, goto=at.PAST)
-    yield Rule(family, at.OUTSIDE, iif="lo", goto=at.PAST)
     for device in veside:
         yield Rule(family, at.OUTSIDE, iif=device, unreachable=True)

@@ -32,8 +32,6 @@ def elements(ways: Iterable[Way], facts: Facts, settings: Settings, by: Datapath
             yield Element(f"made{family}", (address, layout.mark_chain(mark)))
         if address not in facts.away:
             yield Element(f"here{family}", (address,))
-    for uplink in used(ways):
-        yield Element("outs", (f"{by.numbers[uplink.name]:#010x}", uplink.device))
     yield from _of_devices(ways, facts, settings, by)
 
 
@@ -44,12 +42,11 @@ def _of_devices(ways: Iterable[Way], facts: Facts, settings: Settings, by: Datap
     for device in sides(ways, facts.nics):
         yield Element("entry", (device, OWNERS))
         yield Element("beyond", (device, held.get(device, other)))
-    names = {u.device: u.name for u in used(ways)}
-    for device in by.strict.intersection(names):
-        chain = layout.return_chain(by.numbers[names[device]])
-        yield Element("entry", (device, INBOUND))
-        yield Element("returns", (device, chain))
-        yield Element("arp:returns", (device, chain))
+    for uplink in used(ways):
+        chain = layout.return_chain(by.numbers[uplink.name])
+        yield Element("entry", (uplink.device, INBOUND))
+        yield Element("returns", (uplink.device, chain))
+        yield Element("arp:returns", (uplink.device, chain))
 
 
 def _any_source(ways: Iterable[Way], by: Datapath) -> str:
@@ -66,7 +63,7 @@ class Marks:
         self._layout = layout.of(next((i for i in items if isinstance(i, Skeleton)), Skeleton("")))
         self._sets: dict[str, dict[tuple[str, ...], str]] = {}
         for i in items if self._layout.mask else ():
-            if isinstance(i, Element) and i.set in (*layout.MARK_SETS, "exits4"):
+            if isinstance(i, Element) and i.set in (*layout.MARK_SETS, "exits4", "exits6"):
                 key = i.value[:-1] if guard.is_map(i) else i.value
                 self._sets.setdefault(i.set, {})[key] = i.value[-1]
 
@@ -85,9 +82,9 @@ class Marks:
 
     def _to_ve(self, dst: str, iif: str) -> int:
         """Return the mark of a packet that somebody else sends."""
-        if self._get("entry", iif) == INBOUND and self._get("exits4", dst, iif):
+        if self._get("entry", iif) == INBOUND and self._get(f"exits{family_of(dst)}", dst, iif):
             return int(self._get("returns", iif).rpartition("_")[2], 16)
-        return self._layout.seen if family_of(dst) == 4 else 0
+        return self._layout.seen
 
     def _get(self, name: str, *key: str) -> str:
         return self._sets.get(name, {}).get(key, "")

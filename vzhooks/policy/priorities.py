@@ -8,17 +8,18 @@
 1020 from an assigned address to its uplink's table, or nowhere
 1030 from an assigned VE's own device, whatever source it uses
 1040 from an assigned address, or by an assigned VE's own device, nowhere: tables may have been emptied
-In map mode these stand in place of 1000 to 1050:
+In map mode 1000 to 1050 are not there, and in their place:
 1000 marked for an uplink: what the node makes in a VE's name, and what comes in by a venet0 that all share, to its
 table; a rule that is added without a priority stands before the first one, so this has to be before our other ones
-1052 marked for an uplink, but as if it came in there: to a VE, since a filter of sources (rp_filter) asks so
-1053 what comes in where VEs' packets may leave, by a LAN NIC or from a guest, passes by to 1059
-1054 what has no mark goes on at 1058; of VEs without an uplink, or as of what others send to VEs, it passes by to 1059
-1055 marked as for a local VE: by the host route that main has for it and by nothing shorter
-1056 marked for an uplink: to its table, or nowhere
+1002 what the node makes in a VE's name and has no way by then, nowhere: tables may have been emptied
+1051 marked for an uplink, but as if it came in there: to a VE, since a filter of sources (rp_filter) asks so
+1052 what comes in where VEs' packets may leave, by a LAN NIC or from a guest, passes by to 1059
+1053 what has no mark goes on at 1058; of VEs without an uplink, or as of what others send to VEs, it passes by to 1059
+1054 marked as for a local VE: by the host route that main has for it and by nothing shorter
+1055 marked for an uplink: to its table, or nowhere
+1056 marked otherwise, from the node itself, passes by to 1059: others may use these bits as well
 1057 marked otherwise, nowhere: tables may have been emptied
-1058 without a mark, from the node itself: passes by to 1059; from the VEs' side, nowhere: nftables may have been
-flushed
+1058 without a mark, from the VEs' side, nowhere: nftables may have been flushed
 1059 the way past
 1060, 1061 from the node's own addresses to their LANs
 32764, 32765 just before main, behind the rules of others: the node's own addresses by their gateways; and what VEs
@@ -33,8 +34,8 @@ without an uplink send where devices are reserved, or the node in their name, go
 """
 
 ENTER, PASS, JOIN, TO_VE, FROM_VE, FROM_DEVICE, NOWHERE, OVER = 1000, 1001, 1005, 1010, 1020, 1030, 1040, 1050
-OUT = ENTER
-BACK, ARRIVING, UNMARKED, LOCAL_MARK, BY_MARK, NO_WAY, OUTSIDE, PAST = range(1052, 1060)
+OUT, MADE = ENTER, 1002
+BACK, ARRIVING, UNMARKED, LOCAL_MARK, BY_MARK, OF_NODE, NO_WAY, OUTSIDE, PAST = range(1051, 1060)
 OWN_SPECIFIC, OWN_LAN = 1060, 1061
 OWN_MAIN, OWN_DEFAULT, UNASSIGNED = 32764, 32765, 32765
 REST, BEHIND, NEAR_MARK, KEPT, NEAR, LAST, END = 32800, 32810, 32815, 32820, 32830, 32840, 32850

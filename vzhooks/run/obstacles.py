@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from vzhooks.errors import KernelError
 from vzhooks.kernel import sysctl
 from vzhooks.kernel.apply import Failure
-from vzhooks.model import Problem, Proxy, Sysctl
+from vzhooks.model import Problem, Proxy
 from vzhooks.node.host import Paths
-from vzhooks.policy import harden, sources, uplinks, wanting
+from vzhooks.policy import sources, uplinks, wanting
 from vzhooks.policy.evidence import may_have_uplink
 from vzhooks.policy.facts import Facts, without_ipv6
 from vzhooks.policy.foreign import Other
@@ -75,19 +74,6 @@ def of_vzctl(read: Inputs, facts: Facts) -> frozenset[Proxy]:
     """Return what vzctl publishes itself: it stays when we need it no more, even where we made it first."""
     devices = read.vz_conf.get("NEIGHBOUR_DEVS", "")
     return wanting.published(facts, devices[len("list:"):].split() if devices.startswith("list:") else None)
-
-
-def as_filters_are(facts: Facts, wanted: Iterable[Sysctl]) -> Facts:
-    """Return the facts with the LAN NICs that have a strict rp_filter, once the sysctls wanted are set.
-
-    The greater of all's value and the NIC's counts, and 1 is strict (ip-sysctl.rst); so is any where the NIC has no
-    IPv4 address (net/ipv4/fib_frontend.c, __fib_validate_source).
-    """
-    keys, both = {f"net/ipv4/conf/{n.name}/rp_filter": n for n in facts.lan}, harden.STRICT_ALL
-    found = {**sysctl.read([*keys, both]), **{s.key: s.value for s in wanted}}
-    filters = {nic: max(int(found.get(key, 0)), int(found.get(both, 0))) for key, nic in keys.items()}
-    strict = {n.name for n, value in filters.items() if value == 1 or (value and all(":" in a for a in n.addresses))}
-    return replace(facts, strict=frozenset(strict))
 
 
 def as_ipv6_is(facts: Facts) -> Facts:

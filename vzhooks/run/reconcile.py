@@ -24,7 +24,6 @@ from vzhooks.node import evidence, host, notes
 from vzhooks.node.host import Paths
 from vzhooks.policy import census, compare, consequences, harden, health, plan, tables, uplinks, wanting
 from vzhooks.policy.consequences import Move
-from vzhooks.policy.datapath import RULE
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.harden import Outcome
 from vzhooks.policy.plan import Scope
@@ -251,7 +250,6 @@ class _Run:
                 occupied: Mapping[str, str], hard: Outcome, found: frozenset[Item]) -> Wanted:
         if self.request.empty:
             return wanting.nothing({c: r.addresses for c, r in self.known.items()})
-        facts = obstacles.as_filters_are(facts, hard.wanted) if self.settings.datapath != RULE else facts
         return wanting.wanted(self.settings, facts, count.ves + count.expected, numbers, occupied, hard.hardening.on,
                              hard.hardening.strict, found, self.doors.is_whole())
 

@@ -14,6 +14,7 @@ from vzhooks.policy.plan import ADD, DELETE, REPLACE, diff
 from vzhooks.policy.walk import LOCAL, as_other, walk
 
 A, B, C, FAR = "192.168.18.101", "192.168.18.102", "192.168.18.105", "203.0.113.9"
+OWN = "192.168.18.10"
 VES = Ve("101", (A,), "eth3"), Ve("102", (B,), "eth4"), Ve("105", (C,))
 OTHER = Ve("101", (A,), "eth4"), *VES[1:]
 HERE = facts(local=[A, B, C])
@@ -45,13 +46,14 @@ def steps(found, goal):
     assert now == goal
 
 
-def way(held, src, dst=FAR):
-    """Return the device by which a packet from a VE leaves, "" for none."""
+def way(held, src, dst=FAR, iif="venet0", mark=None):
+    """Return the device by which a packet leaves, "" for none; mark: one of somebody else."""
     tables = {MAIN: HERE.main}
     for route in (i for i in held if isinstance(i, Route)):
         tables[route.table] = (*tables.get(route.table, ()), route)
     rules = [as_other(i) for i in held if isinstance(i, Rule) and i.family == 4]
-    found = walk(src, dst, "venet0", [*rules, *KERNEL], tables, HERE.own, Marks(held).of(src, dst, "venet0"))
+    found = walk(src, dst, iif, [*rules, *KERNEL], tables, HERE.own,
+                 Marks(held).of(src, dst, iif) if mark is None else mark)
     return found.dev
 
 
@@ -64,6 +66,17 @@ def test_each_packet_goes_its_way_at_each_step(was, now, shared, reserved):
     for held in steps(*ends):
         assert {src: way(held, src) for src in GOES} == goes
         assert {way(held, src, dst) for src in (A, B) for dst in (A, B, C) if src != dst} == {"venet0"}
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("reserved", ["", "reserved=eth0\n"])
+@pytest.mark.parametrize("was, now", [("rule", "map"), ("map", "rule"), ("map", ""), ("", "map"), ("", "rule")])
+def test_what_the_node_sends_goes_by_main_at_each_step_whatever_its_mark(was, now, shared, reserved):
+    ends = [state(name or "rule", VES if name else (), shared, reserved if name else "") for name in (was, now)]
+    for held in steps(*ends):
+        for mark in (None, 0x330000, 0xB30000, 1):
+            assert way(held, OWN, iif="lo", mark=mark) == "eth0"
+            assert way(held, OWN, A, "lo", mark) == "venet0"
 
 
 @pytest.mark.parametrize("datapath", ["rule", "map"])
