@@ -113,7 +113,7 @@ def test_where_somebody_else_goes_by_marks_rules_are_used(site):
 @pytest.mark.generation(4)
 def test_only_the_bits_of_mark_mask_are_used_and_are_gone_when_others_look(site):
     site.datapath = "map"
-    site.ini("[node]\nmark_mask = 0xf000\n")
+    site.ini("[node]\nmark_mask = 0x1f00\n")
     sh(site.node.hn, """nft add table inet other
 nft 'add chain inet other early { type filter hook prerouting priority -150; }'
 nft 'add chain inet other late { type filter hook forward priority -150; }'

@@ -66,7 +66,7 @@ def spread(number: int, mask: int) -> int:
 
 def capacity(mask: int) -> int:
     """Return how many uplinks a mask has marks for."""
-    return max(0, (1 << bin(mask).count("1") - 1) - 4) if mask else 0
+    return max(0, (1 << bin(mask).count("1") - 2) - 4) if bin(mask).count("1") > 2 else 0
 
 
 def decide(settings: Settings, facts: Facts, ways: Iterable[Way], found: Iterable[Item], tables: Mapping[str, int],

@@ -109,9 +109,14 @@ class Layout:
         return 1 << self.mask.bit_length() - 1 if self.mask else 0
 
     @property
+    def made(self) -> int:
+        """Return the bit of what the node makes in a VE's name and sends elsewhere: the second highest."""
+        return 1 << (self.mask ^ self.local).bit_length() >> 1
+
+    @property
     def bits(self) -> int:
         """Return the bits that say whose a packet is, and by which uplink it goes."""
-        return self.mask ^ self.local
+        return self.mask ^ self.local ^ self.made
 
     @property
     def passes(self) -> int:
@@ -243,9 +248,11 @@ def _made(given: Layout, marked: str) -> Iterator[_Chain]:
     """Return what marks and holds the packets that the node makes."""
     # What is no VE's is done with here, whoever marked it.
     yield ("inet", "makers", ""), (*(f"{ip} saddr vmap @made{f}" for f, ip in _IP), "accept")
-    # From the node itself a bare mark is what a filter of sources asks with, so here it is the other way round.
+    # From the node itself the marks of what comes in are what filters of sources ask with.
     yield ("inet", "making", "type route hook output priority -140"), (
-        "jump makers", f"meta mark set meta mark xor {given.local:#010x}")
+        "jump makers",
+        f"meta mark and {given.local:#010x} != 0 meta mark set meta mark and {_ALL ^ given.local:#010x} accept",
+        f"meta mark set meta mark or {given.made:#010x}")
     # What the node sends in a VE's name was routed anew by its mark, but this hook knows the device of before.
     yield ("inet", "made", "type filter hook output priority -10"), (f"{marked} accept", *_KNOWN)
 

@@ -38,14 +38,14 @@ def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, tables: Mappi
         for uplink in used(ways):
             value = (by.numbers[uplink.name], bits)
             yield Rule(family, at.BY_MARK, tables[uplink_key(uplink.name)], mark=value)
-            made = (value[0] | local, by.mask)  # by the node in a VE's name
+            made = (value[0] | by.layout.made, by.mask)  # by the node in a VE's name
             yield Rule(family, at.OUT, tables[uplink_key(uplink.name)], iif="lo", mark=made)
             yield Rule(family, at.MADE, iif="lo", mark=made, unreachable=True)
             if by.shared:  # the way of nearly all packets, so it comes first
                 yield Rule(family, at.OUT, tables[uplink_key(uplink.name)], iif=SHARED, mark=(value[0], by.mask))
             if family == 4:  # such a filter is served at once; `_by_device` would do
                 yield Rule(family, at.BACK, MAIN, iif=uplink.device, mark=value, suppress=NEAR[family])
-        yield Rule(family, at.MADE, iif="lo", mark=(by.layout.closed | local, by.mask), unreachable=True)
+        yield Rule(family, at.MADE, iif="lo", mark=(by.layout.closed | by.layout.made, by.mask), unreachable=True)
         yield Rule(family, at.OF_NODE, iif="lo", goto=at.PAST)
         yield Rule(family, at.NO_WAY, unreachable=True)
         yield Rule(family, at.PAST)

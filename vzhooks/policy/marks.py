@@ -78,7 +78,9 @@ class Marks:
             stray = self._get(f"here{family}", src) and not self._layout.shared
             chain = layout.mark_chain(self._layout.closed) if stray else self._get("beyond", iif)
         mark, here = int(chain.rpartition("_")[2], 16) if chain else 0, bool(self._get(f"here{family_of(dst)}", dst))
-        return mark | self._layout.local if mark and here != made else mark
+        if here == made or not mark:
+            return mark
+        return mark | (self._layout.made if made else self._layout.local)
 
     def _to_ve(self, dst: str, iif: str) -> int:
         """Return the mark of a packet that somebody else sends."""

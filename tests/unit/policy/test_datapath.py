@@ -13,7 +13,7 @@ from vzhooks.policy.marks import Marks
 
 A, B, C, A6 = "192.168.18.101", "192.168.18.102", "192.168.18.105", "fd00:18::101"
 MAP, MASK = "[node]\ndatapath=map\n", 0xFF0000
-LOCAL, PASSES, CLOSED, SEEN = 0x800000, 0x7F0000, 0x7E0000, 0x7D0000
+LOCAL, MADE, PASSES, CLOSED, SEEN = 0x800000, 0x400000, 0x3F0000, 0x3E0000, 0x3D0000
 ASSIGNED, OTHER, PLAIN = Ve("101", (A, A6), "eth3"), Ve("102", (B,), "eth4"), Ve("105", (C,))
 HERE = facts(local=[A, A6, B, C])
 
@@ -29,9 +29,9 @@ def mark_of(found, device):
 
 def test_the_bits_of_a_mask_are_told_from_each_other():
     given = layout.layout(MASK)
-    assert (given.local, given.passes, given.closed, given.seen) == (LOCAL, PASSES, CLOSED, SEEN)
+    assert (given.local, given.made, given.passes, given.closed, given.seen) == (LOCAL, MADE, PASSES, CLOSED, SEEN)
     odd = layout.layout(0x100F00)
-    assert (odd.local, odd.passes, odd.closed, odd.seen) == (0x100000, 0xF00, 0xE00, 0xD00)
+    assert (odd.local, odd.made, odd.passes, odd.closed, odd.seen) == (0x100000, 0x800, 0x700, 0x600, 0x500)
 
 
 @pytest.mark.parametrize("number, mask, bits", [(5, 0xFF, 5), (5, 0xFF0000, 0x50000), (3, 0x90, 0x90), (2, 0x90, 0x80),
@@ -40,7 +40,7 @@ def test_a_number_s_bits_are_put_where_a_mask_has_some(number, mask, bits):
     assert datapath.spread(number, mask) == bits
 
 
-@pytest.mark.parametrize("mask, uplinks", [(0xF, 4), (MASK, 124), (0x80000001, 0), (0x8001, 0),
+@pytest.mark.parametrize("mask, uplinks", [(0x1F, 4), (0xF, 0), (MASK, 60), (0x80000001, 0), (0x8001, 0),
                                            (0x10, 0), (7, 0), (0, 0)])
 def test_how_many_uplinks_a_mask_has_marks_for(mask, uplinks):
     assert datapath.capacity(mask) == uplinks
@@ -76,7 +76,7 @@ def test_what_keeps_auto_from_marks_is_no_problem():
 
 def test_as_many_uplinks_as_there_are_marks_each_have_one():
     """None of those that mean something else."""
-    ini = MAP + "mark_mask=0xf\n" + "".join(f"[uplink:isp{n}]\ndevice=eth{n}\n" for n in range(10, 14))
+    ini = MAP + "mark_mask=0x1f\n" + "".join(f"[uplink:isp{n}]\ndevice=eth{n}\n" for n in range(10, 14))
     found = by_map(Ve("101", (A,), "isp10"), ini=ini)
     assert sorted(found.by.numbers.values()) == [1, 2, 3, 4]
     assert set(found.by.numbers) == {f"isp{n}" for n in range(10, 14)}
@@ -110,7 +110,7 @@ def test_where_rules_of_others_go_by_marks_ours_do_not(rule, used):
 
 
 def test_with_more_uplinks_than_marks_rules_are_used():
-    ini = MAP + "mark_mask=0xf\n" + "".join(f"[uplink:isp{n}]\ndevice=eth{n}\n" for n in range(10, 15))
+    ini = MAP + "mark_mask=0x1f\n" + "".join(f"[uplink:isp{n}]\ndevice=eth{n}\n" for n in range(10, 15))
     found = by_map(Ve("101", (A,), "isp10"), ini=ini)
     assert not found.by.mask
     assert [p.text for p in found.problems if "has marks for 4 uplinks, and there are 5" in p.text]
@@ -124,7 +124,7 @@ def test_a_mark_stays_with_its_uplink_whatever_uplinks_come():
     other = frozenset(replace(i, mark=(0x10000, i.mark[1])) if isinstance(i, Rule) and i.priority == priorities.BY_MARK
                       else i for i in first.items)
     assert mark_of(by_map(ASSIGNED, found=other), "eth3") == 0x10000
-    assert mark_of(by_map(ASSIGNED, ini=MAP + "mark_mask=0xff\n", found=other), "eth3") < 0x80
+    assert mark_of(by_map(ASSIGNED, ini=MAP + "mark_mask=0xff\n", found=other), "eth3") < 0x40
 
 
 @pytest.mark.parametrize("src, dst, iif, mark", [
@@ -133,7 +133,7 @@ def test_a_mark_stays_with_its_uplink_whatever_uplinks_come():
     ("10.1.1.1", "9.9.9.9", "venet0", PASSES), ("9.9.9.9", A, "eth3", "eth3"), ("2001:db8::9", A6, "eth3", "eth3"),
     ("9.9.9.9", A, "eth4", SEEN), ("2001:db8::9", A6, "eth4", SEEN), ("9.9.9.9", A, "eth0", SEEN),
     ("2001:db8::9", "fd00:18::9", "eth3", SEEN),
-    (A, "9.9.9.9", "lo", ("eth3", LOCAL)), (A, "9.9.9.9", "", ("eth3", LOCAL)), (A, B, "", "eth3"),
+    (A, "9.9.9.9", "lo", ("eth3", MADE)), (A, "9.9.9.9", "", ("eth3", MADE)), (A, B, "", "eth3"),
     (A, "9.9.9.9", "eth3", SEEN), ("192.168.18.10", A, "", 0), (C, "9.9.9.9", "", 0)])
 @pytest.mark.parametrize("shared", [True, False])
 def test_which_mark_a_packet_gets(src, dst, iif, mark, shared):

@@ -14,31 +14,31 @@ KNOWN = facts(*NICS, nic("docker0", 9, "172.17.0.1/16", kind="bridge", members=(
               nic("v", 10, kind="veth", master="docker0"), nic("tun7", 11, kind="tun"), local=[A, B, C])
 
 RULES = """\
-shared     1000  from all fwmark 0x610000/0xff0000 iif venet0 lookup eth3
-shared     1000  from all fwmark 0x7c0000/0xff0000 iif venet0 lookup eth4
--          1000  from all fwmark 0xe10000/0xff0000 iif lo lookup eth3
--          1000  from all fwmark 0xfc0000/0xff0000 iif lo lookup eth4
--          1002  from all fwmark 0xe10000/0xff0000 iif lo unreachable
--          1002  from all fwmark 0xfc0000/0xff0000 iif lo unreachable
--          1002  from all fwmark 0xfe0000/0xff0000 iif lo unreachable
-4          1051  from all fwmark 0x610000/0x7f0000 iif eth3 lookup main suppress_prefixlength 31
-4          1051  from all fwmark 0x7c0000/0x7f0000 iif eth4 lookup main suppress_prefixlength 31
+shared     1000  from all fwmark 0x290000/0xff0000 iif venet0 lookup eth3
+shared     1000  from all fwmark 0x280000/0xff0000 iif venet0 lookup eth4
+-          1000  from all fwmark 0x690000/0xff0000 iif lo lookup eth3
+-          1000  from all fwmark 0x680000/0xff0000 iif lo lookup eth4
+-          1002  from all fwmark 0x690000/0xff0000 iif lo unreachable
+-          1002  from all fwmark 0x680000/0xff0000 iif lo unreachable
+-          1002  from all fwmark 0x7e0000/0xff0000 iif lo unreachable
+4          1051  from all fwmark 0x290000/0x3f0000 iif eth3 lookup main suppress_prefixlength 31
+4          1051  from all fwmark 0x280000/0x3f0000 iif eth4 lookup main suppress_prefixlength 31
 -          1052  from all iif docker0 goto 1059
 -          1052  from all iif eth0 goto 1059
 -          1052  from all iif eth3 goto 1059
 -          1052  from all iif eth4 goto 1059
--          1053  from all fwmark 0x0/0x7f0000 goto 1058
--          1053  from all fwmark 0x7d0000/0x7f0000 goto 1059
--          1053  from all fwmark 0x7f0000/0x7f0000 goto 1059
+-          1053  from all fwmark 0x0/0x3f0000 goto 1058
+-          1053  from all fwmark 0x3d0000/0x3f0000 goto 1059
+-          1053  from all fwmark 0x3f0000/0x3f0000 goto 1059
 -          1054  from all fwmark 0x800000/0x800000 lookup main suppress_prefixlength NEAR
 -          1054  from all iif lo lookup main suppress_prefixlength NEAR
--          1055  from all fwmark 0x610000/0x7f0000 lookup eth3
--          1055  from all fwmark 0x7c0000/0x7f0000 lookup eth4
+-          1055  from all fwmark 0x290000/0x3f0000 lookup eth3
+-          1055  from all fwmark 0x280000/0x3f0000 lookup eth4
 -          1056  from all iif lo goto 1059
 -          1057  from all unreachable
 -          1058  from all iif venet0 unreachable
 -          1059  from all nop
-reserved   32765 from all fwmark 0x7f0000/0x7f0000 goto 32810
+reserved   32765 from all fwmark 0x3f0000/0x3f0000 goto 32810
 reserved   32800 from all goto 32850
 reserved   32810 from all nop
 reserved   32815 from all lookup main suppress_prefixlength NEAR
