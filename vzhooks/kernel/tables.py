@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Collection, Container, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Callable, NamedTuple
 
@@ -20,20 +20,21 @@ from vzhooks.kernel.plain import address, attributes
 from vzhooks.model import Element
 from vzhooks.policy import guard, layout
 
-# include/uapi/linux/netfilter/nfnetlink.h, nf_tables.h; netfilter.h: NFPROTO_INET, NFPROTO_ARP, hooks
-NETLINK_NETFILTER, _SUBSYSTEM = 12, 10 << 8
+# include/uapi/linux/netfilter/nfnetlink.h, nf_tables.h; netfilter.h: protocols and hooks
+NETLINK_NETFILTER, SUBSYSTEM = 12, 10 << 8
 GETTABLE, GETCHAIN, GETRULE, GETSET, GETSETELEM = 1, 4, 7, 10, 13
-_NFPROTO = {"inet": 1, "arp": 3}
-_HOOKS = {"inet": ("prerouting", "input", "forward", "output", "postrouting"), "arp": ("input", "output", "forward")}
+NFPROTO = {"inet": 1, "ip": 2, "arp": 3, "netdev": 5, "bridge": 7, "ip6": 10}
+_IP_HOOKS = ("prerouting", "input", "forward", "output", "postrouting", "ingress")
+_HOOKS = {"arp": ("input", "output", "forward"), "netdev": ("ingress", "egress")}
 _BODY = HEADER.size + 4
 _HEADS = struct.Struct("=HHHHHH")
 """Length and type of an element, of its key, and of that one's value, which stand before it."""
-_TABLE_NAME, _TABLE_FLAGS, _OF_TABLE = 1, 2, 1
-_CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE, _HOOK_NUMBER, _HOOK_PRIORITY = 3, 4, 5, 7, 1, 2
-_RULE_CHAIN, _RULE_USERDATA, _COMMENT = 2, 7, 0
+_TABLE_NAME, _TABLE_FLAGS, OF_TABLE = 1, 2, 1
+CHAIN_NAME, CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE, _HOOK_NUMBER, _HOOK_PRIORITY = 3, 4, 5, 7, 1, 2
+RULE_CHAIN, _RULE_USERDATA, _COMMENT = 2, 7, 0
 _SET_NAME, _SET_FLAGS, _ANONYMOUS = 2, 3, 1
 _ELEMENTS_SET, _ELEMENTS = 2, 3
-_DATA, _VALUE, _VERDICT, _VERDICT_CODE, _VERDICT_CHAIN, _GOTO = 2, 1, 2, 1, 2, -4
+_DATA, VALUE, _VERDICT, VERDICT_CODE, VERDICT_CHAIN, _GOTO = 2, 1, 2, 1, 2, -4
 
 
 class Unread(Exception):
@@ -49,7 +50,8 @@ class Part(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _name(raw: bytes) -> str:
+def named(raw: bytes) -> str:
+    """Return the text of an attribute."""
     return raw.rstrip(b"\0").decode("utf-8", "surrogateescape")
 
 
@@ -57,8 +59,8 @@ def _mac(raw: bytes) -> str:
     return raw.hex(":")
 
 
-_PARTS = {"ipv4_addr": Part(4, 4, socket.inet_ntoa), "ipv6_addr": Part(16, 16, address), "ifname": Part(16, 16, _name),
-          "iifname": Part(16, 16, _name), "ether_addr": Part(6, 8, _mac), "@th,64,128": Part(16, 16, address)}
+_PARTS = {"ipv4_addr": Part(4, 4, socket.inet_ntoa), "ipv6_addr": Part(16, 16, address), "ifname": Part(16, 16, named),
+          "iifname": Part(16, 16, named), "ether_addr": Part(6, 8, _mac), "@th,64,128": Part(16, 16, address)}
 
 
 def parts(family: str) -> list[dict[str, Any]]:
@@ -66,8 +68,8 @@ def parts(family: str) -> list[dict[str, Any]]:
 
     Nothing where there is no such table; raises KernelError as `dump`.
     """
-    named = (dict(_attrs(m)) for m in _dump(GETTABLE, family))
-    table = next((t for t in named if _name(t[_TABLE_NAME]) == guard.NAME), None)
+    known = (dict(attrs(m)) for m in _dump(GETTABLE, family))
+    table = next((t for t in known if named(t[_TABLE_NAME]) == guard.NAME), None)
     if table is None:
         return []
     return [{"table": {"name": guard.NAME, **({"flags": "?"} if any(table[_TABLE_FLAGS]) else {})}},
@@ -76,43 +78,50 @@ def parts(family: str) -> list[dict[str, Any]]:
             *({"set": {"name": name}} for name in _sets(family))]
 
 
-def _dump(kind: int, family: str, *attrs: tuple[int, str]) -> list[bytes]:
-    body = struct.pack("=BBH", _NFPROTO[family], 0, 0)
-    for type_, text in attrs:
+def _dump(kind: int, family: str, *sent: tuple[int, str]) -> list[bytes]:
+    body = struct.pack("=BBH", NFPROTO[family], 0, 0)
+    for type_, text in sent:
         raw = text.encode() + b"\0"
         body += struct.pack("=HH", 4 + len(raw), type_) + raw + bytes(-len(raw) % 4)
-    return dump(NETLINK_NETFILTER, _SUBSYSTEM | kind, body, f"nft table {family} {guard.NAME}")
+    return dump(NETLINK_NETFILTER, SUBSYSTEM | kind, body, f"nft table {family} {guard.NAME}")
 
 
-def _attrs(message: bytes) -> Iterator[tuple[int, bytes]]:
+def attrs(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """Return types and values of a message's attributes."""
     return attributes(message, _BODY, len(message))
 
 
-def _nested(raw: bytes) -> dict[int, bytes]:
+def nested(raw: bytes) -> dict[int, bytes]:
+    """Return the attributes that stand in another."""
     return dict(attributes(raw, 0, len(raw)))
+
+
+def hook_of(family: str, chain: Mapping[int, bytes]) -> tuple[str, int]:
+    """Return name and priority of the hook that a chain with CHAIN_HOOK is called from, "?" for one unknown."""
+    hook, names = nested(chain[CHAIN_HOOK]), _HOOKS.get(family, _IP_HOOKS)
+    number = int.from_bytes(hook[_HOOK_NUMBER], "big")
+    return names[number] if number < len(names) else "?", struct.unpack(">i", hook[_HOOK_PRIORITY])[0]
 
 
 def _chains(family: str) -> Iterator[dict[str, Any]]:
     for message in _dump(GETCHAIN, family):
-        chain = dict(_attrs(message))
-        if _name(chain[_OF_TABLE]) != guard.NAME:
+        chain = dict(attrs(message))
+        if named(chain[OF_TABLE]) != guard.NAME:
             continue
-        found: dict[str, Any] = {"name": _name(chain[_CHAIN_NAME])}
-        if _CHAIN_HOOK in chain:
-            hook = _nested(chain[_CHAIN_HOOK])
-            number, (priority,) = int.from_bytes(hook[_HOOK_NUMBER], "big"), struct.unpack(">i", hook[_HOOK_PRIORITY])
-            names, policy = _HOOKS[family], int.from_bytes(chain.get(_CHAIN_POLICY, b""), "big")
-            found.update(type=_name(chain[_CHAIN_TYPE]), hook=names[number] if number < len(names) else "?",
-                         prio=priority, policy="accept" if policy else "drop")
+        found: dict[str, Any] = {"name": named(chain[CHAIN_NAME])}
+        if CHAIN_HOOK in chain:
+            (hook, priority), policy = hook_of(family, chain), int.from_bytes(chain.get(_CHAIN_POLICY, b""), "big")
+            found.update(type=named(chain[_CHAIN_TYPE]), hook=hook, prio=priority,
+                         policy="accept" if policy else "drop")
         yield found
 
 
 def _rules(family: str) -> Iterator[tuple[str, str]]:
     """Return chain and comment of each rule, "?" for one without."""
-    for message in _dump(GETRULE, family, (_OF_TABLE, guard.NAME)):
-        rule = dict(_attrs(message))
-        if _name(rule[_OF_TABLE]) == guard.NAME:
-            yield _name(rule[_RULE_CHAIN]), _comment(rule.get(_RULE_USERDATA, b""))
+    for message in _dump(GETRULE, family, (OF_TABLE, guard.NAME)):
+        rule = dict(attrs(message))
+        if named(rule[OF_TABLE]) == guard.NAME:
+            yield named(rule[RULE_CHAIN]), _comment(rule.get(_RULE_USERDATA, b""))
 
 
 def _comment(userdata: bytes) -> str:
@@ -121,16 +130,16 @@ def _comment(userdata: bytes) -> str:
     while place + 2 <= len(userdata):
         kind, length = userdata[place:place + 2]
         if kind == _COMMENT:
-            return _name(userdata[place + 2:place + 2 + length])
+            return named(userdata[place + 2:place + 2 + length])
         place += 2 + length
     return "?"
 
 
 def _sets(family: str) -> Iterator[str]:
-    for message in _dump(GETSET, family, (_OF_TABLE, guard.NAME)):
-        found = dict(_attrs(message))
-        if _name(found[_OF_TABLE]) == guard.NAME and not int.from_bytes(found.get(_SET_FLAGS, b""), "big") & _ANONYMOUS:
-            yield _name(found[_SET_NAME])
+    for message in _dump(GETSET, family, (OF_TABLE, guard.NAME)):
+        found = dict(attrs(message))
+        if named(found[OF_TABLE]) == guard.NAME and not int.from_bytes(found.get(_SET_FLAGS, b""), "big") & _ANONYMOUS:
+            yield named(found[_SET_NAME])
 
 
 def elements(name: str, kind: str, near: Collection[str] | None = None) -> Iterator[Element]:
@@ -143,8 +152,8 @@ def elements(name: str, kind: str, near: Collection[str] | None = None) -> Itera
     parts = [_part(k) for k in key.split(" . ")]
     value = _part(data) if data and data != "verdict" else None
     keys = None if near is None or name not in layout.VE_SETS else _raw(near, parts[0].size)
-    for message in _dump(GETSETELEM, family or "inet", (_OF_TABLE, guard.NAME), (_ELEMENTS_SET, bare)):
-        body = dict(_attrs(message)).get(_ELEMENTS, b"")
+    for message in _dump(GETSETELEM, family or "inet", (OF_TABLE, guard.NAME), (_ELEMENTS_SET, bare)):
+        body = dict(attrs(message)).get(_ELEMENTS, b"")
         yield from _with_data(name, body, parts, value, keys) if data else _plain(name, body, parts, keys)
 
 
@@ -207,15 +216,15 @@ def _texts(raw: bytes, parts: list[Part]) -> list[str]:
 
 def _datum(name: str, raw: bytes, value: Part | None) -> str:
     """Return what an element of a map leads to, by all that stands behind its key; value: None for a verdict."""
-    found = _nested(raw)
-    data = _nested(found.get(_DATA, b""))
+    found = nested(raw)
+    data = nested(found.get(_DATA, b""))
     if found.keys() != {_DATA}:
         raise Unread(name)
     if value is None:
-        verdict = _nested(data.get(_VERDICT, b""))
-        if struct.unpack(">i", verdict.get(_VERDICT_CODE, bytes(4)))[0] != _GOTO:
+        verdict = nested(data.get(_VERDICT, b""))
+        if struct.unpack(">i", verdict.get(VERDICT_CODE, bytes(4)))[0] != _GOTO:
             raise Unread(name)
-        return _name(verdict[_VERDICT_CHAIN])
-    if len(data.get(_VALUE, b"")) != value.size:
+        return named(verdict[VERDICT_CHAIN])
+    if len(data.get(VALUE, b"")) != value.size:
         raise Unread(name)
-    return value.text(data[_VALUE])
+    return value.text(data[VALUE])
