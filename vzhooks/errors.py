@@ -8,6 +8,7 @@ VzhooksError            exit 1; str(error) is the one line an operator reads
 +-- HostError           a file, a program or a right is missing
 |   +-- LockBusy        exit 75: another vzhooks is at work
 +-- KernelError         the kernel refused, or a read was cut short
+    +-- Refused         it has no answer to a question
 """
 
 from __future__ import annotations
@@ -58,3 +59,7 @@ class LockBusy(HostError):
 
 class KernelError(VzhooksError):
     """Say that the kernel refused a change, or that a read was cut short."""
+
+
+class Refused(KernelError):
+    """Say that the kernel has no answer to a question."""

@@ -9,7 +9,7 @@ from vzhooks.daemon.healer import Healer
 from vzhooks.daemon.part import Part
 from vzhooks.daemon.rivals import Rivals
 from vzhooks.kernel.remembered import Remembered
-from vzhooks.kernel.told import LINKS, ROUTES, RULES, Told
+from vzhooks.kernel.told import LINKS, MARKS, ROUTES, RULES, Told
 from vzhooks.model import MAIN, PROTOCOL
 
 
@@ -37,6 +37,8 @@ class Watcher(Part):
         """Have the node mended for one change by others, at once where a link comes or goes."""
         if told.dark:
             self._dark(told.dark)
+        if told.what == MARKS:  # that of others, beside which ours may no longer do
+            return self.healer.look_behind()
         one = self.healer.memory.owner(told.host[1]) if told.host and told.table == MAIN else ""
         if one:
             self.healer.want_one(one)

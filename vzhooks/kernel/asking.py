@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from vzhooks.addresses import family_of
+from vzhooks.errors import Refused
 from vzhooks.kernel import nft, plain
 from vzhooks.kernel.messages import FAMILIES, RTN_UNICAST
-from vzhooks.kernel.netlink import Kernel, Refused
+from vzhooks.kernel.netlink import Kernel
 from vzhooks.kernel.questions import AT_ONCE, Question, routes
 from vzhooks.model import Lookup, Nic, Route, Rule
 from vzhooks.policy import walk

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Callable
 
 from vzhooks.config.settings import DEVICE
-from vzhooks.errors import HostError, KernelError
+from vzhooks.errors import HostError, KernelError, Refused
 from vzhooks.kernel import lean, nft, plain
 from vzhooks.kernel.dump import dump
 from vzhooks.kernel.messages import (
@@ -32,6 +32,7 @@ from vzhooks.kernel.messages import (
 from vzhooks.model import MAIN, PROTOCOL, Item, Nic, Proxy, Route, Rule
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.foreign import Other, other_of
+from vzhooks.policy.markers import Marker
 from vzhooks.policy.plan import ADD, DELETE, Op
 from vzhooks.policy.wanting import is_ours
 
@@ -127,6 +128,11 @@ class Kernel:
         """Carry out ops of the guard, given as the nft(8) transaction that they are; raises as `nft.load`."""
         nft.load(text)
 
+    def markers(self) -> tuple[Marker, ...]:
+        """Return what others have in nftables to do with marks; raises KernelError."""
+        from vzhooks.kernel import ruleset  # no hook that looks at one VE alone needs it
+        return ruleset.markers()
+
     def tables(self, numbers: Iterable[int]) -> dict[int, tuple[Route, ...]]:
         """Return what stands in tables, whoever made it."""
         return {n: self.table(n) for n in numbers}
@@ -170,11 +176,11 @@ class Kernel:
                 raise KernelError(os.strerror(errno_of(error))) from None
 
     def ask(self, what: str, **fields: Any) -> Any:
-        """Return the kernel's answer about one route or neighbour; raises Refused with its errno."""
+        """Return the kernel's answer about one route or neighbour; raises Refused."""
         try:
             return getattr(self._ip, what)("get", **fields)[0]
         except (NetlinkError, OSError) as error:
-            raise Refused(errno_of(error)) from None
+            raise Refused(os.strerror(errno_of(error))) from None
 
     def _routes(self, family: int, table: int = 0, protocol: int = 0) -> Iterator[Route]:
         """Return the routes of a table or a protocol; an older kernel sends all, hence the second look."""
@@ -236,14 +242,6 @@ def open_socket() -> Any:
         if error.errno != errno.ENOPROTOOPT:  # NETLINK_GET_STRICT_CHK came with Linux 4.20
             raise
         return IPRoute()
-
-
-class Refused(KernelError):
-    """Say that the kernel has no answer to a question, and with which errno."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(os.strerror(code))
-        self.code = code
 
 
 def _whole(dump: Callable[[], list], what: str) -> list:

@@ -18,18 +18,19 @@ from vzhooks.kernel import elements
 from vzhooks.kernel.items import Items, Main
 from vzhooks.kernel.monitor import Generation, Monitor
 from vzhooks.kernel.netlink import Kernel, open_socket
-from vzhooks.kernel.told import ADDRESSES, GUARD, LINKS, LOST, ROUTES, RULES, TABLE, Told
+from vzhooks.kernel.told import ADDRESSES, GUARD, LINKS, LOST, MARKS, ROUTES, RULES, TABLE, Told
 from vzhooks.model import MAIN, PROTOCOL, Element, Item, Nic, Proxy, Route, Rule
 from vzhooks.policy import guard
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.foreign import Other
+from vzhooks.policy.markers import Marker
 from vzhooks.policy.plan import DELETE, REPLACE, Op, address_of, key_of
 
 NICS, OURS, PUBLISHED = "nics", "ours", "published"
 NAMED = (MAIN, OURS, PUBLISHED)
 """What names devices, as they were read last."""
 FALLS = {LINKS: (NICS, MAIN, OURS, PUBLISHED), ADDRESSES: (NICS, MAIN, OURS), RULES: (RULES,),
-         LOST: (NICS, MAIN, OURS, RULES, GUARD)}
+         LOST: (NICS, MAIN, OURS, RULES, GUARD, MARKS)}
 """What must be read anew after an event of each kind."""
 
 
@@ -41,7 +42,7 @@ class Remembered(Kernel):
         self._monitor, self._generation = Monitor(), Generation()
         self._hear: Callable[[Told], None] = lambda told: None
         self._known: dict[Any, Any] = {}
-        self._guard_state, self._touched = 0, False
+        self._guard_state, self._touched, self._ruled = 0, False, False
         self._made: set[int] = set()
 
     def close(self) -> None:
@@ -77,6 +78,7 @@ class Remembered(Kernel):
         for told in self._monitor.read():
             if told.what == TABLE:
                 self._touched = self._touched or told.named in (guard.NAME, "?")
+                self._ruled = self._ruled or (told.ruled and told.named != guard.NAME)
             elif told.what == GUARD:
                 self._commit(told)
             elif told.sender != self._port():
@@ -89,13 +91,15 @@ class Remembered(Kernel):
 
     def _commit(self, told: Told) -> None:
         """Take in one change of nftables: by us, of our tables, or of others' alone, which leaves ours as they were."""
-        touched, self._touched = self._touched, False
+        touched, ruled, self._touched, self._ruled = self._touched, self._ruled, False, False
         if told.generation in self._made:
             self._made.discard(told.generation)
         elif touched:
             self._hear(told)
         elif self._guard_state == told.generation - 1:
             self._guard_state = told.generation
+        if ruled and self._known.pop(MARKS, None) is not None:
+            self._hear(told._replace(what=MARKS))
 
     def _follow(self, told: Told) -> bool:
         """Take in one route to a single host, of which a node has as many as VEs; tell whether that could be."""
@@ -169,6 +173,11 @@ class Remembered(Kernel):
     def guard(self) -> frozenset[Item]:
         """Return what is in our tables of nftables, as `Kernel.guard`."""
         return frozenset(self.guarding().all)
+
+    def markers(self) -> tuple[Marker, ...]:
+        """Return what others have in nftables to do with marks, as `Kernel.markers`."""
+        found: tuple[Marker, ...] = self._kept(MARKS, super().markers)
+        return found
 
     def _published(self) -> dict[Proxy, int]:
         return self._publishing()[1]

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from vzhooks.kernel.messages import RTN_UNICAST
 from vzhooks.kernel.plain import PLAIN, RTA_DST, RTA_OIF, RTA_PRIORITY, RTA_TABLE, RTM_F_CLONED, address, attributes
 
-LINKS, ADDRESSES, ROUTES, RULES, GUARD, TABLE, LOST = "links", "addresses", "routes", "rules", "nft", "table", "lost"
+LINKS, ADDRESSES, ROUTES, RULES, GUARD, TABLE, MARKS, LOST = (
+    "links", "addresses", "routes", "rules", "nft", "table", "marks", "lost")
 # include/uapi/linux/rtnetlink.h: RTM_NEWLINK and so on
 _KINDS = {16: LINKS, 17: LINKS, 20: ADDRESSES, 21: ADDRESSES, 24: ROUTES, 25: ROUTES, 32: RULES, 33: RULES}
 _GONE = {17, 21, 25, 33}
@@ -21,6 +22,8 @@ _NFTABLES, _NEWGEN = 10, 10 << 8 | 15  # NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWGEN (i
 _IFINFO, _LINKED = struct.Struct("=BxHiII"), 1 | 1 << 16  # IFF_UP, IFF_LOWER_UP (include/uapi/linux/if.h)
 _HEADER, _RTMSG = struct.Struct("=IHHII"), struct.Struct("=BBBBBBBBI")
 _FRA_PROTOCOL, _GEN_ID, _GEN_PID, _GEN_NAME = 21, 1, 2, 3
+_SETS = 9
+"""From this number on a message is on sets and other objects, and no more on tables, chains or rules."""
 _TABLE = 1
 """The attribute that names the table, in every message on what is in one (NFTA_TABLE_NAME, NFTA_SET_TABLE …)."""
 _FAMILIES = {2: 4, 10: 6}
@@ -33,7 +36,7 @@ class Told(NamedTuple):
     named: the table of nftables that something was changed in, before the change is told as one; protocol: who made
     the rule or route itself; table: of a route; host: of one to a single host straight by a device,
     (family, address, number of the device, metric); generation, process: of a change of nftables; dark: the number of
-    a device that has no link by this, 0 for none.
+    a device that has no link by this, 0 for none; ruled: it was a table, a chain or a rule of nftables.
     """
 
     what: str
@@ -46,6 +49,7 @@ class Told(NamedTuple):
     host: tuple[int, str, int, int] | None = None
     dark: int = 0
     named: str = ""
+    ruled: bool = False
 
 
 def changes(data: bytes) -> Iterator[Told]:
@@ -63,7 +67,7 @@ def changes(data: bytes) -> Iterator[Told]:
             yield _of_generation(data, body + 4, place + length)
         elif kind >> 8 == _NFTABLES:
             name = dict(attributes(data, body + 4, place + length)).get(_TABLE, b"?")
-            yield Told(TABLE, named=name.rstrip(b"\0").decode("utf-8", "replace"))
+            yield Told(TABLE, named=name.rstrip(b"\0").decode("utf-8", "replace"), ruled=kind & 0xFF < _SETS)
         place += length + 3 & ~3
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from vzhooks.config.settings import Settings
 from vzhooks.model import Item, Problem, Rule
-from vzhooks.policy import layout
+from vzhooks.policy import layout, markers
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.layout import Layout
 from vzhooks.policy.priorities import BY_MARK
@@ -73,12 +73,12 @@ def decide(settings: Settings, facts: Facts, ways: Iterable[Way], found: Iterabl
            whole: bool) -> tuple[Datapath, list[Problem]]:
     """Return the datapath that a node should have, and what stands in the way of the one asked for.
 
-    found: what is in the kernel; whole: all VEs of the node are among the ways, else it stays as it is.
+    found: what is in the kernel; whole: all VEs of the node are among the ways, else a map or rules stay what they are.
     """
     bits = layout.layout(settings.mark_mask).bits
     marked = {r.table: r.mark[0] for r in found if isinstance(r, Rule) and r.priority == BY_MARK
               and r.mark and r.mark[1] == bits}
-    if settings.datapath == RULE or not (settings.datapath == MAP or _many(ways, bool(marked), whole)):
+    if settings.datapath == RULE or not _many(settings, ways, bool(marked), whole):
         return RULES, []
     names = {u.name for u in every(settings, facts.nics)} | {w.uplink.name for w in ways if w.uplink}
     why = hindrance(settings, facts, names)
@@ -88,9 +88,11 @@ def decide(settings: Settings, facts: Facts, ways: Iterable[Way], found: Iterabl
     return Datapath(settings.mark_mask, _numbers(names, known, settings.mark_mask), facts.shared), []
 
 
-def _many(ways: Iterable[Way], is_map: bool, whole: bool) -> bool:
+def _many(settings: Settings, ways: Iterable[Way], is_map: bool, whole: bool) -> bool:
     if not whole:
         return is_map
+    if settings.datapath == MAP:
+        return True
     held = sum(len(w.ve.addresses) for w in ways if w.state != "unassigned")
     return held >= (FEW if is_map else MANY)
 
@@ -104,7 +106,7 @@ def hindrance(settings: Settings, facts: Facts, names: Iterable[str]) -> str:
     count = len(set(names))
     if count > capacity(mask):
         return f"mark_mask {mask:#010x} has marks for {capacity(mask)} uplinks, and there are {count}"
-    return ""
+    return markers.why(facts.markers, mask, layout.MARKING)
 
 
 def _numbers(names: Iterable[str], known: Mapping[str, int], mask: int) -> dict[str, int]:

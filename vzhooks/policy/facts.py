@@ -13,6 +13,7 @@ from vzhooks.config.settings import Settings
 from vzhooks.model import Gateway, Nic, Route
 from vzhooks.policy.foreign import Other
 from vzhooks.policy.health import Health
+from vzhooks.policy.markers import Marker
 from vzhooks.policy.roles import VE, Known, Nics, assign, is_lan, named, over
 
 LOCAL, FIRST = 255, 1000
@@ -24,7 +25,8 @@ class Facts:
     """Hold devices with their roles, main's routes, and others' rules.
 
     local: device by address, of those that main has a host route for on the VEs' side; families: 4, and 6 where the
-    kernel has IPv6; shared: all VEs are behind one device, as with vzctl 4; health: of the ini's uplinks, by name.
+    kernel has IPv6; shared: all VEs are behind one device, as with vzctl 4; health: of the ini's uplinks, by name;
+    markers: what others have in nftables to do with marks, where that was looked at.
     """
 
     nics: Nics
@@ -34,6 +36,7 @@ class Facts:
     others: tuple[Other, ...] = ()
     shared: bool = False
     health: Mapping[str, Health] = field(default_factory=dict)
+    markers: tuple[Marker, ...] = ()
 
     @cached_property
     def gateways(self) -> tuple[Gateway, ...]:

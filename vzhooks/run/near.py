@@ -21,7 +21,7 @@ from vzhooks.errors import VzhooksError
 from vzhooks.model import Element
 from vzhooks.node import evidence, host, ve_notes
 from vzhooks.node.host import Paths
-from vzhooks.policy.datapath import AUTO, Datapath
+from vzhooks.policy.datapath import RULE, Datapath
 from vzhooks.policy.health import Change
 from vzhooks.policy.plan import ADD, REPLACE, Op, Scope, address_of, shape
 from vzhooks.policy.records import RUNNING, Expected, Record, Records
@@ -118,11 +118,11 @@ class Near(Doors):
     def leave(self, settings: Settings, by: Datapath, routed: frozenset[str], changed: tuple[Change, ...]) -> None:
         """Raise Wider where others go another way as well, none stands for all, or a route is of nobody we know.
 
-        So does a node that has outgrown rules, as `auto` is to find out by the number of all.
+        So does a node that goes by rules and may go by marks, which only a look at the whole of it tells.
         """
         owned = {a for record in self._near.values() for a in record.all}
-        outgrown = settings.datapath == AUTO and not by.mask
-        if changed or outgrown or settings.unassigned == BY_ADDRESS or not routed <= owned:
+        may_go_by_marks = settings.datapath != RULE and not by.mask
+        if changed or may_go_by_marks or settings.unassigned == BY_ADDRESS or not routed <= owned:
             raise Wider
 
     def due(self, ops: tuple[Op, ...]) -> tuple[Op, ...]:

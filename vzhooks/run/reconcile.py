@@ -24,6 +24,7 @@ from vzhooks.node import evidence, host, notes
 from vzhooks.node.host import Paths
 from vzhooks.policy import census, compare, consequences, harden, health, plan, tables, uplinks, wanting
 from vzhooks.policy.consequences import Move
+from vzhooks.policy.datapath import RULE
 from vzhooks.policy.facts import Facts
 from vzhooks.policy.harden import Outcome
 from vzhooks.policy.plan import Scope
@@ -160,7 +161,8 @@ class _Run:
     def _decide(self) -> _Decided:
         """Read the kernel, and say what should be and the changes."""
         rules, others = self.kernel.rules()
-        raw = replace(self.kernel.facts(), others=others)
+        by_marks = self.settings.datapath != RULE and self.doors.is_whole()
+        raw = replace(self.kernel.facts(), others=others, markers=self.kernel.markers() if by_marks else ())
         sight = Sight(self.paths, self.request, self.read, self.doors, raw, self.now)
         facts, self.settings = sight.by(self.known.values())
         seen = sight.routed(facts)
