@@ -163,13 +163,12 @@ class _Run:
         rules, others = self.kernel.rules()
         raw = replace(self.kernel.facts(), others=others)
         sight = Sight(self.paths, self.request, self.read, self.doors, raw, self.now)
-        facts, self.settings = sight.by(self.known.values())
-        seen = sight.routed(facts)
+        seen = sight.evidence_by(sight.facts_by(self.known)[0])
         in_the_way = obstacles.in_the_way(self.request, self.read, others)
         found = rules | self.kernel.routes() | self.kernel.guard()
         count = census.take(self.configs, seen, self.known, self.now, self.request.event, self.request.named is None,
                             self.request.assign, self.request.expect, self.request.devices)
-        facts, self.settings = sight.by(count.records.values())  # of now: what nobody names any more may be none
+        facts, self.settings = sight.facts_by(count.records)  # of now: what nobody names any more may be none
         numbers, occupied = self._tables(facts, count, found)
         hard, current = self._harden(facts, count)
         wanted = self._wanted(facts, count, numbers, occupied, hard, found)
@@ -179,7 +178,7 @@ class _Run:
         found |= (kept - handed) | {Sysctl(s.key, current[s.key]) for s in hard.wanted}
         stands = uplinks.who_stands(self.settings, facts.nics, facts.health)
         standing, changed = health.stood(stands, self.read.standing, self.now)
-        self.doors.leave(self.settings, wanted.by, seen.routed, changed)
+        self.doors.leave(self.settings, wanted.by, frozenset(facts.local), changed)
         standing, changed = (standing, changed) if self.doors.is_whole() else (dict(self.read.standing), ())
         scope = plan.ALL if changed else self._scope(count, found, wanted)  # a switch concerns all VEs of an uplink
         ops = self.doors.due(plan.diff(wanted.items | hard.wanted, found, scope))
