@@ -4,7 +4,10 @@ import json
 
 import pytest
 
+from tests.lab import ns
 from tests.lab.bystanders import sh
+from tests.packets.test_bad_node import fill
+from tests.packets.test_trial import is_over
 from tests.site import BEYONDS, CLIENTS, pair, unordered
 from vzhooks.kernel.asking import ask
 from vzhooks.kernel.netlink import Kernel
@@ -37,6 +40,17 @@ def test_what_would_cut_off_a_ve_without_uplink_is_taken_back_whole(site):
     assert not site.node.hn.exists("/etc/sysctl.d/90-vzhooks.conf")
     site.leaves_by("105", "eth4", BEYONDS)
     assert site.ping("105", BEYONDS) == 3
+
+
+def test_on_a_full_disk_it_is_taken_back_as_well(site):
+    """Both are said, and nothing stays on trial."""
+    site.node.hn.call(ns.mount, "tiny", "/run/vzhooks", "tmpfs", 0, "size=64k,mode=700")
+    before = begun(site)
+    site.node.hn.call(fill, "/run/vzhooks")
+    told = site.vzhooks("resync", "--confirm", "600", rc=1).stderr
+    assert "192.168.18.105 to 203.0.113.1" in told and "No space left" in told and "nothing was changed" in told, told
+    assert unordered(site.state()) == before and is_over(site)
+    site.leaves_by("105", "eth4", BEYONDS)
 
 
 def test_what_force_let_pass_once_is_not_asked_again(site):

@@ -4,8 +4,9 @@ import pytest
 
 from tests.lab import ns
 from tests.packets.test_bad_commands import said, unchanged
+from tests.packets.test_bad_node import fill
 from tests.packets.test_hook_scripts import AS_NOBODY, open_to_all
-from tests.packets.test_trial import AFTER, BEFORE, NOTE, is_over, wait_for
+from tests.packets.test_trial import AFTER, BEFORE, NOTE, end_time, is_over, wait_for
 from tests.told import ETH4, INI, ISP1, one_line
 
 pytestmark = pytest.mark.generation(4)  # what is read and said is the same on both
@@ -71,6 +72,29 @@ def test_with_a_full_disk_nothing_is_tried_and_what_is_tried_is_not_confirmed(si
     wait_for(lambda: is_over(site))
     site.leaves_by("101", "eth3")
     assert site.node.hn.read(INI) == site.worded(BEFORE)
+
+
+def test_a_full_disk_does_not_keep_it_from_being_given_back(site):
+    """It is over, although what became of a VE meanwhile cannot be noted down."""
+    site.node.hn.call(ns.mount, "tiny", "/run/vzhooks", "tmpfs", 0, "size=64k,mode=700")
+    site.ini(BEFORE)
+    site.both("101", uplink="isp1")
+    site.end_announcers()
+    site.vzhooks("resync")
+    site.ini(AFTER)
+    site.vzhooks("resync", "--confirm", "600")
+    site.both("105")
+    site.end_announcers()
+    site.leaves_by("101", "eth4")
+    site.node.hn.call(fill, "/run/vzhooks")
+    end_time(site)
+    told = site.vzhooks("resync", rc=1).stderr.splitlines()
+    assert len([x for x in told if "No space left" in x]) == 1 and any("is given back" in x for x in told), told
+    assert is_over(site) and site.node.hn.read(INI) == site.worded(BEFORE)
+    site.leaves_by("101", "eth3")
+    site.node.hn.path("/run/vzhooks/filler").unlink()
+    site.vzhooks("resync")
+    site.settled()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"token": 1}', '{"a": "b"}', "\xff"])

@@ -47,7 +47,7 @@ class Harm(Acts):
         else:
             self.world.give_addresses(nic)
             now.addresses = frozenset(cidr.split("/")[0] for cidr in NODE[nic][1:])
-            if nic not in [device for device, _ in self.model.ini.uplinks.values()]:
+            if nic not in self.model.ini.devices:
                 self.model.strange.add(nic)  # its network alone tells that it leads off the node, to the next run
         self._links_changed()
 

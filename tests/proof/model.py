@@ -219,8 +219,7 @@ class Model:
         ve = self.owner(address)
         if ve is None or not self.installed or NFT in self.lost or address in ve.loose:
             return True
-        valid = [device for name, (device, _) in self.ini.uplinks.items() if name not in self.ini.broken]
-        named = not self.dirty and nic in valid
+        named = not self.dirty and nic in self.ini.devices
         if nic in self.strange or (nic in self.nics and not self.nics[nic].addresses and not named):
             return True  # nothing tells that it leads off the node
         return any(way.lets(nic) or way.main for way in ve.ways)

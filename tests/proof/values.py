@@ -44,6 +44,11 @@ class Ini:
     broken: frozenset[str] = frozenset()
     there: bool = True
 
+    @property
+    def devices(self) -> frozenset[str]:
+        """Return the devices that it names for uplinks; a section with an error tells of none."""
+        return frozenset(device for name, (device, _) in self.uplinks.items() if name not in self.broken)
+
 
 NO_INI = Ini(there=False)
 

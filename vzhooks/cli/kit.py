@@ -69,10 +69,10 @@ def cmd_migrate(args: argparse.Namespace, event: Event) -> int:
     done = migrate.write(Paths(), found, terminal.Quiet())
     event.done(done, dropped=len(done.dropped))
     follow.announce_moved(done)
-    tell(args, filter(None, [events.hardened(done)]), done.failures)
+    tell(args, filter(None, [events.hardened(done), done.unnoted]), done.failures)
     tell(args, [f"{counted(len(found.plan.uplinks), 'VE')} moved to uplinks, {counted(len(done.dropped), 'rule')} of "
                 f"others dropped in {event.ms} ms", *left])
-    return FAILED if done.failures else DONE
+    return FAILED if done.failures or done.unnoted else DONE
 
 
 def cmd_report(args: argparse.Namespace, event: Event) -> int:

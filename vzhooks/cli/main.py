@@ -74,7 +74,8 @@ def cmd_resync(args: argparse.Namespace, event: Event) -> int:
                         trying=trying.asked(args, args.dry_run))
     if report.refused:
         changed.show(args, report, args.dry_run)
-        _tell(args, [*report.refused.splitlines(), "nothing was changed; mend that, or give --force"])
+        _tell(args, [*report.refused.splitlines(), *filter(None, [report.unnoted]),
+                     "nothing was changed; mend that, or give --force"])
         return FAILED
     moves = [*map(str, report.changed), *map(str, report.moves)]
     said = {(m.ctid, m.why) for m in report.moves}

@@ -84,7 +84,7 @@ def keep(paths: Paths, token: str) -> None:
             time.sleep(min(left, LOOK_S))
             continue
         until = until or time.monotonic() + TRY_S
-        if _give_back(paths) or time.monotonic() > until:
+        if (_give_back(paths) and _left(paths, token) is None) or time.monotonic() > until:
             return
         time.sleep(AGAIN_S)
 

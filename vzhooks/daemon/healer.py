@@ -102,7 +102,10 @@ class Healer(Part):
             if not host.is_installed(self.paths):
                 self._gone()
                 return
-            self._done(",".join(whys), event, self.mending.mend_one(one) if one else self._all())
+            report = self.mending.mend_one(one) if one else self._all()
+            self._done(",".join(whys), event, report)
+            if report.unnoted:
+                self._again(whys, FAILED_S)
         except LockBusy:
             self._wait()
             self._again(whys, BUSY_S)
@@ -153,7 +156,8 @@ class Healer(Part):
         self._whys, self._at = {**whys, **self._whys}, time.monotonic() + seconds
 
     def _done(self, whys: str, event: events.Event, report: Report) -> None:
-        self._say({*report.warnings, *self._waiting_line(), *(f.text for f in report.failures)})
+        missing = [report.unnoted] if report.unnoted else []
+        self._say({*report.warnings, *self._waiting_line(), *missing, *(f.text for f in report.failures)})
         self._busy = 0.0
         changed = bool(report.ops or report.changed) and not report.refused
         self._pause(changed, event.ms / 1000)

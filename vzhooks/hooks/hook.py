@@ -65,12 +65,12 @@ def boot(paths: Paths) -> int:
     """Bring rules, tables and the node's ARP back before VEs start; an ini with an error must not hinder it."""
     event = events.Event("boot")
     report = reconcile.run(paths, Request(door=HOOK, wait_s=LOCK_WAIT_S))
-    for text in [*report.warnings, *filter(None, [report.refused]), *(f.text for f in report.failures)]:
+    for text in [*report.warnings, *filter(None, [report.refused, report.unnoted]), *(f.text for f in report.failures)]:
         log.say(f"boot: {text}")
     event.done(report)
     _say_hardened(report)
     follow.announce_moved(report)
-    return FAILED if report.failures or report.refused else DONE
+    return FAILED if report.failures or report.refused or report.unnoted else DONE
 
 
 def _say_hardened(report: Report) -> None:
@@ -92,7 +92,7 @@ def _may_be_assigned(paths: Paths, veid: str, conffile: str) -> bool:
 
 def _unmount(event: events.Event, paths: Paths, means: Means) -> int:
     report = means.run(paths, Request(event=Event(event.name, event.ctid), door=HOOK, wait_s=LOCK_WAIT_S))
-    for text in [*report.warnings, *(f.text for f in report.failures)]:
+    for text in [*report.warnings, *filter(None, [report.unnoted]), *(f.text for f in report.failures)]:
         log.say(f"{event.name}: VE {event.ctid}: {text}", ve=event.ctid)
     event.done(report, "gone")
     if report.changed:  # all VEs of an uplink go another way by this run
@@ -117,7 +117,8 @@ def _mount(event: events.Event, conffile: str, paths: Paths, means: Means) -> in
     refusals, notes = _sorted(report, ctid)
     for text in [*report.warnings, *(n for n in notes if not cut_off or n not in cut_off)]:
         log.say(f"mount: VE {ctid}: {text}", ve=ctid)
-    shut = isinstance(config, VeConfig) and not report.refused and not any(f.opens for f in report.failures)
+    shut = isinstance(config, VeConfig) and not (report.refused or report.unnoted or any(
+        f.opens for f in report.failures))
     status = _end(ctid, refusals, may_have_uplink(config), shut and report.settings.on_error == "warn")
     if status:
         _give_back(paths, event, means)
@@ -178,6 +179,9 @@ def _end(ctid: str, refusals: list[str], assigned: bool, warn: bool) -> int:
 def _give_back(paths: Paths, event: events.Event, means: Means) -> None:
     """Remove what a refused start left: vzctl runs no unmount hooks then (lib/fs.c)."""
     try:
-        means.run(paths, Request(event=Event("refused", event.ctid), door=HOOK, wait_s=wait_s(event.start)))
+        report = means.run(paths, Request(event=Event("refused", event.ctid), door=HOOK, wait_s=wait_s(event.start)))
+        line = report.unnoted
     except VzhooksError as error:
-        log.say(f"mount: VE {event.ctid}: {error}", ve=event.ctid)
+        line = str(error)
+    if line:
+        log.say(f"mount: VE {event.ctid}: {line}", ve=event.ctid)

@@ -75,7 +75,7 @@ def _made(paths: Paths, ctid: str, device: str, means: Means) -> int:
     if DEVICE.fullmatch(device):
         report = means.run(paths, Request(ctids=frozenset({ctid}), devices={ctid: device}, door=HOOK,
                                           wait_s=LOCK_WAIT_S))
-        failed = [f.text for f in report.failures if f.opens]
+        failed = [*filter(None, [report.unnoted]), *(f.text for f in report.failures if f.opens)]
         if failed:
             raise KernelError("; ".join(failed))
     return DONE
@@ -106,5 +106,6 @@ def _refusals(report: Report, ctid: str, added: tuple[str, ...]) -> list[str]:
               for a in added if owners.get(a, ctid) != ctid]
     lost = [a for a in added if a not in owners]
     unknown = [f"VE {ctid} is not known to run, so {', '.join(lost)} would leave by any NIC; `vzhooks resync`"]
-    texts = (*ours, *others, *(unknown if lost and not ours else ()), *(f.text for f in report.failures if f.opens))
+    failed = [*filter(None, [report.unnoted]), *(f.text for f in report.failures if f.opens)]
+    texts = (*ours, *others, *(unknown if lost and not ours else ()), *failed)
     return [f"refused: {text}" for text in texts]

@@ -136,7 +136,7 @@ def _follow(paths: Paths, ctid: str, addresses: frozenset[str]) -> None:
 def _heal(paths: Paths, request: Request, ctid: str) -> Report:
     event = events.Event("heal", ctid)
     report = near.run(paths, request)
-    if report.ops or report.changed:
+    if report.ops or report.changed or report.unnoted:
         event.done(report)
     if report.changed:
         announce.send(report.moved)

@@ -75,17 +75,20 @@ class Event:
         return round((time.monotonic() - self.start) * 1000)
 
     def done(self, report: Report, state: str = "", **more: object) -> None:
-        """Log what a run did, as a warning where the VE is cut off; state: of the VE, where the run does not say it.
+        """Log what a run did; state: of the VE, where the run does not say it.
+
+        It is a warning where the VE is cut off, something failed or could not be noted down.
 
         Who stands in for whom by it is a line of its own.
         """
         switched(report)
         ways = report.by_ve.get(self.ctid, ())
         failed, blocked = len(report.failures), any(w.state == "blocked" for w in ways)
-        level = log.WARNING if failed or blocked else log.NOTICE if report.ops else log.INFO
+        level = log.WARNING if failed or blocked or report.unnoted else log.NOTICE if report.ops else log.INFO
         log.event(level, {
             "event": self.name, "ve": self.ctid, **_of_ways(ways, state),
-            "changes": len(report.ops), "failed": failed or "", **more, "ms": self.ms})
+            "changes": len(report.ops), "failed": failed or "", **more, "error": report.unnoted,
+            "ms": self.ms})
 
     def counted(self, changes: int) -> None:
         """Log changes of files."""

@@ -3,8 +3,9 @@
 
 Hooks, resync, status and dry-run differ only in the Request. All that decides, the ini and our notes above all, is
 read here under the lock: what is read before it is old when it is applied. Our notes are written before the first
-change, so that a crash at any step leaves nothing in the kernel that no note explains; where a full disk keeps what the
-next run finds out again from being noted, the kernel is brought in line all the same.
+change, so that a crash at any step leaves nothing in the kernel that no note explains. Where a full disk keeps table
+numbers, hardening, a trial, or that there is anything of ours from being noted, nothing is changed. All else the next
+run finds out again: then the kernel is brought in line all the same, and the report says what could not be noted.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from vzhooks.run.doors import Doors, Wider
 from vzhooks.run.inputs import Inputs
 from vzhooks.run.request import HOOK, Report, Request
 from vzhooks.run.sight import Sight
+from vzhooks.run.unnoted import Unnoted
 
 if TYPE_CHECKING:
     from vzhooks.kernel.netlink import Kernel
@@ -120,6 +122,7 @@ class _Run:
     def __init__(self, paths: Paths, request: Request, read: Inputs, kernel: Kernel, doors: Doors) -> None:
         self.paths, self.request, self.read, self.kernel, self.doors = paths, request, read, kernel, doors
         self.now, self.settings, self.known, self.configs = host.since_boot(), read.settings, read.known, read.configs
+        self.unnoted = Unnoted()
 
     def report(self) -> Report:
         """Decide and, unless dry or refused, note down and carry out."""
@@ -131,32 +134,29 @@ class _Run:
         trial.begin(self.paths, self.request, self.read.tried, report, self._before)
         keep.save_node(self.paths, {**self._recorded, **report.tables}, self._before, decided.hard, self.request.empty)
         keep.save_engaged(self.paths, bool(plan.shape(report.found) or plan.shape(decided.wanted.items)))
-        unnoted = None if self.request.empty else self._note(report)
+        if not self.request.empty:
+            self._note(report)
         done = self._carry_out(report, decided.wanted, decided.handed, decided.hard)
         if not plan.shape(decided.wanted.items) and not done.failures and not done.refused:
             keep.save_engaged(self.paths, False)
-        if unnoted:
-            raise unnoted
-        return done
+        return self.unnoted.told(done)
 
-    def _note(self, report: Report) -> HostError | None:
-        """Write down what became of VEs; return why not, where no other run needs it. Raises HostError where one does.
+    def _note(self, report: Report) -> None:
+        """Write down what became of VEs, and which networks NICs have: the next run finds that out again.
 
-        That is what an operator or vzctl was promised, and a VE that starts with an uplink: it can still be refused.
+        It does not where an operator or vzctl was promised something, and a VE that starts with an uplink can still be
+        refused: this raises HostError then.
         """
-        keep.save_networks(self.paths, report.ways, report.settings, report.facts.nics)
         event = self.request.event
         starts = event is not None and event.name == "mount" and any(
             w.name for w in report.ways if w.ve.ctid == event.ctid)
-        unnoted = None
-        try:
+        with self.unnoted.carried():
+            keep.save_networks(self.paths, report.ways, report.settings, report.facts.nics)
+        with self.unnoted.carried():
             self.doors.note(self.paths, self.known, report.records)
-        except HostError as error:
-            if starts or self.request.assign or self.request.expect:
-                raise
-            unnoted = error
+        if self.unnoted.errors and (starts or self.request.assign or self.request.expect):
+            raise self.unnoted.errors[0]
         keep.save_standing(self.paths, self.read.standing, report.standing)
-        return unnoted
 
     def _decide(self) -> _Decided:
         """Read the kernel, and say what should be and the changes."""
@@ -164,13 +164,12 @@ class _Run:
         by_marks = self.settings.datapath != RULE and self.doors.is_whole()
         raw = replace(self.kernel.facts(), others=others, markers=self.kernel.markers() if by_marks else ())
         sight = Sight(self.paths, self.request, self.read, self.doors, raw, self.now)
-        facts, self.settings = sight.by(self.known.values())
-        seen = sight.routed(facts)
+        seen = sight.evidence_by(sight.facts_by(self.known)[0])
         in_the_way = obstacles.in_the_way(self.request, self.read, others)
         found = rules | self.kernel.routes() | self.kernel.guard()
         count = census.take(self.configs, seen, self.known, self.now, self.request.event, self.request.named is None,
                             self.request.assign, self.request.expect, self.request.devices)
-        facts, self.settings = sight.by(count.records.values())  # of now: what nobody names any more may be none
+        facts, self.settings = sight.facts_by(count.records)  # of now: what nobody names any more may be none
         numbers, occupied = self._tables(facts, count, found)
         hard, current = self._harden(facts, count)
         wanted = self._wanted(facts, count, numbers, occupied, hard, found)
@@ -180,7 +179,7 @@ class _Run:
         found |= (kept - handed) | {Sysctl(s.key, current[s.key]) for s in hard.wanted}
         stands = uplinks.who_stands(self.settings, facts.nics, facts.health)
         standing, changed = health.stood(stands, self.read.standing, self.now)
-        self.doors.leave(self.settings, wanted.by, seen.routed, changed)
+        self.doors.leave(self.settings, wanted.by, frozenset(facts.local), changed)
         standing, changed = (standing, changed) if self.doors.is_whole() else (dict(self.read.standing), ())
         scope = plan.ALL if changed else self._scope(count, found, wanted)  # a switch concerns all VEs of an uplink
         ops = self.doors.due(plan.diff(wanted.items | hard.wanted, found, scope))
@@ -201,7 +200,8 @@ class _Run:
         if refused:
             return self._take_back(report, refused)
         self.kernel.disown(handed if self.request.empty else ())
-        keep.settle_undo(self.paths, hard, whole=not failures and not self.request.empty)
+        with self.unnoted.carried():
+            keep.settle_undo(self.paths, hard, whole=not failures and not self.request.empty)
         dropped, kept = obstacles.drop(self.kernel, () if failures else self.request.drop)
         return replace(report, failures=failures + kept, dropped=dropped, remarks=(*report.remarks, *changed),
                        hardened=hard.hardening.on and not self._before.on,
@@ -215,8 +215,10 @@ class _Run:
         now |= {op.item for op in report.ops if isinstance(op.item, Proxy) and op.verb == plan.ADD}
         kept = {i for i in report.found if not isinstance(i, (Proxy, Sysctl)) or getattr(i, "key", "") in set_now}
         apply(plan.diff(frozenset(kept), now), self.kernel, self.request.watch)
-        keep.forget_hardening(self.paths, self._before)
-        self.doors.note(self.paths, report.records, self.known)
+        with self.unnoted.carried():
+            keep.forget_hardening(self.paths, self._before)
+        with self.unnoted.carried():
+            self.doors.note(self.paths, report.records, self.known)
         if self.request.trying:
             trial.forget(self.paths)
         return replace(report, refused=refused, problems=(*report.problems, Problem("", refused, True)))

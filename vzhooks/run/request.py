@@ -76,7 +76,8 @@ class Report:
     those read; found: what is in the kernel; settings: by this node's device names; ini: as it names them;
     warnings: of the ini; remarks: what may be news; dropped: rules of others that are gone; hardened: the node's ARP
     was hardened by this run; now: seconds since boot, as in the notes; standing: who stands in for each uplink;
-    changed: what is new in that; probed: the uplinks that the daemon's probes tell of.
+    changed: what is new in that; probed: the uplinks that the daemon's probes tell of; unnoted: why notes are missing
+    that the next run makes up for, "" where none is; it is a problem too.
     """
 
     ops: tuple[Op, ...] = ()
@@ -102,6 +103,7 @@ class Report:
     standing: Mapping[str, Standing] = field(default_factory=dict)
     changed: tuple[Change, ...] = ()
     probed: frozenset[str] = frozenset()
+    unnoted: str = ""
 
     @cached_property
     def due(self) -> Mapping[str, list[Op]]:

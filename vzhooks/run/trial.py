@@ -121,17 +121,25 @@ def restore(paths: Paths, held: Trial) -> bool:
 
 
 def end(paths: Paths, held: Trial, report: Report, restored: bool) -> str:
-    """Note down that a trial was given back; return the line that says so."""
-    if not held.hardening.on and notes.load_hardening(paths.harden) != held.hardening:
-        notes.save_hardening(paths.harden, held.hardening)
+    """Note down that a trial was given back; return the line that says so.
+
+    Where a full disk keeps what was decided about hardening from being noted, the trial stays noted: the next run ends
+    it.
+    """
+    given = "what was on trial was not confirmed in time, so it is given back"
+    log.event(log.WARNING, {"event": "given-back", "changes": len(report.ops), "failed": len(report.failures) or ""})
+    try:
+        if not held.hardening.on and notes.load_hardening(paths.harden) != held.hardening:
+            notes.save_hardening(paths.harden, held.hardening)
+    except HostError as error:
+        return f"{given}; {error}"
     if restored:
         forget(paths)
     else:
         with suppress(HostError):
             notes.save_trial(paths.trial, replace(held, uplinks={}, returned=True))
-    log.event(log.WARNING, {"event": "given-back", "changes": len(report.ops), "failed": len(report.failures) or ""})
     aside = f"; the ini that was tried is {paths.tried_ini}" if held.own and restored else ""
-    return f"what was on trial was not confirmed in time, so it is given back{aside}"
+    return f"{given}{aside}"
 
 
 def confirm(paths: Paths) -> list[str]:
