@@ -3,6 +3,7 @@
 import pytest
 
 from tests.lab.wire import ping
+from tests.resident import resident, until
 from tests.site import BEYONDS, CLIENTS, pair
 
 pytestmark = pytest.mark.by_rules
@@ -79,7 +80,7 @@ def test_a_mark_of_somebody_else_leads_nobody_astray(marked, text):
 
 
 @pytest.mark.parametrize("text, why", [
-    (SENT, "within mark_mask"), (ARRIVED, ""), (FIREWALLD, ""), (UNMARKED, "without the marks"),
+    (SENT, "within mark_mask"), (ARRIVED, "within mark_mask"), (FIREWALLD, ""), (UNMARKED, "without the marks"),
     (RESTORED, "behind those of vzhooks"), (CLEARED, "behind those of vzhooks")],
     ids=["sent", "arrived", "firewalld", "unmarked", "restored", "cleared"])
 def test_where_marks_would_not_do_rules_are_used_as_long(marked, text, why):
@@ -92,3 +93,18 @@ def test_where_marks_would_not_do_rules_are_used_as_long(marked, text, why):
     marked.vzhooks("resync")
     assert is_map(marked)
     all_goes_its_way(marked)
+
+
+@pytest.mark.generation(4)
+def test_the_daemon_sees_them_come_and_go(marked):
+    with resident(marked):
+        others(marked, RESTORED)
+        until(lambda: not is_map(marked))
+        all_goes_its_way(marked)
+        marked.hn("nft", "delete", "table", "inet", "others")
+        until(lambda: is_map(marked))
+        all_goes_its_way(marked)
+        others(marked, "set met { type ipv4_addr; }")
+        marked.hn("nft", "add", "element", "inet", "others", "met", "{ 192.0.2.1 }")
+        marked.settled()
+        assert is_map(marked)

@@ -139,9 +139,9 @@ class Healer(Part):
             self._read = start
             self.kernel.forget()
         self._near.clear()
+        self._looked = start  # before the look: what is heard meanwhile may ask for another one
         report = self.mending.mend()
-        self._looked = time.monotonic()
-        self._took = self._looked - start
+        self._took = time.monotonic() - start
         return report
 
     def _wait(self) -> None:

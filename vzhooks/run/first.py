@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
+from vzhooks.errors import HostError
 from vzhooks.model import Item, Lookup
 from vzhooks.node import notes
 from vzhooks.node.host import Paths
@@ -39,5 +41,6 @@ def differs(kernel: Any, report: Report, before: Mapping[Flow, Lookup], paths: P
     if fresh and not force:
         return (), f"this would cut off {'; '.join(fresh.values())}"
     if fresh:
-        notes.save_let(paths.let, let | {f.key for f in fresh})
+        with suppress(HostError):  # on a full disk that is asked again
+            notes.save_let(paths.let, let | {f.key for f in fresh})
     return (*moved.values(), *lost.values()), ""
