@@ -43,7 +43,8 @@ def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, tables: Mappi
             yield Rule(family, at.MADE, iif="lo", mark=made, unreachable=True)
             if by.shared:  # the way of nearly all packets, so it comes first
                 yield Rule(family, at.OUT, tables[uplink_key(uplink.name)], iif=SHARED, mark=(value[0], by.mask))
-            if family == 4:  # such a filter is served at once; `_by_device` would do
+            # Such a filter is served at once: `_by_device` would do, and does where rules of others may come first.
+            if family == 4 and not facts.theirs:
                 yield Rule(family, at.BACK, MAIN, iif=uplink.device, mark=value, suppress=NEAR[family])
         yield Rule(family, at.MADE, iif="lo", mark=(by.layout.closed | by.layout.made, by.mask), unreachable=True)
         yield Rule(family, at.OF_NODE, iif="lo", goto=at.PAST)

@@ -6,6 +6,8 @@ import pytest
 
 from tests.unit.example import NICS, facts, nic, table_of, wanted
 from vzhooks.model import Rule, Ve
+from vzhooks.policy.foreign import Other
+from vzhooks.policy.priorities import BACK
 from vzhooks.policy.tables import LESS
 
 A, B, C = "192.168.18.101", "192.168.18.102", "192.168.18.105"
@@ -67,3 +69,11 @@ def test_they_are_these_and_no_others(family, ini, shared):
     found = wanted(*VES, ini=ini, known=replace(KNOWN, shared=shared))
     assert sorted(str(i) for i in found.items if isinstance(i, Rule) and i.family == family) == sorted(
         expected(family, ini, shared))
+
+
+def test_what_a_ve_is_sent_meets_rules_of_others_first():
+    def back(*others):
+        found = wanted(*VES, ini="[node]\ndatapath=map\n", known=replace(KNOWN, others=others))
+        return [i for i in found.items if isinstance(i, Rule) and i.priority == BACK]
+    assert len(back()) == len(back(Other(4, 32766, "lookup main", 254, protocol=2))) == 2
+    assert back(Other(4, 2000, "lookup 100", 100, dst="192.168.18.101/32")) == []
