@@ -75,6 +75,7 @@ _SIDE = (
     "iifname @held oifname != @near iifname . oifname != @ways counter name drop_uplink drop",
     "iifname @strict ip saddr . iifname != @homes4 counter name drop_spoofed drop",
 )
+_OUT = "{ip} saddr . oifname @exits{f}"
 _CLOSED = "iifname @closed oifname != @near counter name drop_unknown drop"
 _SOLICITED = (f"iifname @lan icmpv6 type nd-neighbor-solicit {TARGET} @asked6 "
               f"{TARGET} . iifname != @answers6 counter name drop_ndp drop")
@@ -208,9 +209,8 @@ def _marking(given: Layout) -> Iterator[_Chain]:
     yield from _marks(given)
     yield from _entering(given)
     yield from _made(given, marked)
-    home = ((f'iifname "{SHARED}"', "") if given.shared else ("", " {ip} saddr . iifname @homes{f}"))
-    outs = tuple(f"{home[0]} {ip} saddr . oifname @exits{f}{home[1].format(f=f, ip=ip)} {clear} accept".strip()
-                 for f, ip in _IP)
+    out = f'iifname "{SHARED}" {_OUT}' if given.shared else f"{_OUT} {{ip}} saddr . iifname @homes{{f}}"
+    outs = (f"{out.format(f=f, ip=ip)} {clear} accept" for f, ip in _IP)
     yield from _forward(-155, (*outs, f"{marked} {clear}"), _SIDE)
     yield ("inet", "solicited", "type filter hook input priority -155"), (f"{marked} {clear}", _SOLICITED)
     yield ("arp", "asked", "type filter hook input priority -10"), (
