@@ -67,6 +67,7 @@ def ways(ve):
     return [(src, dst) for src in ve.addresses for dst in CLIENTS if fits(src, dst)]
 
 
+@pytest.mark.datapaths
 @pytest.mark.parametrize("layer", ["rules", "nft"])
 def test_another_manager_that_flushes_again_and_again_lets_no_packet_out(site, layer):
     """While a resync puts back again and again what it flushes."""

@@ -92,7 +92,9 @@ class Generation:
             raise KernelError(f"nftables: no answer ({error.strerror or error})") from None
         told = next(changes(data), None)
         if told is None:
-            raise KernelError(f"nftables: {os.strerror(abs(struct.unpack_from('=i', data, 16)[0]) or errno.EIO)}")
+            code = abs(struct.unpack_from("=i", data, 16)[0]) or errno.EIO
+            hint = "; run as root with CAP_NET_ADMIN" if code == errno.EPERM else ""
+            raise KernelError(f"nftables: {os.strerror(code)}{hint}")
         return told.generation
 
     def close(self) -> None:

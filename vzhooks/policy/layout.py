@@ -50,7 +50,6 @@ _GUARD = {
 MARK_SETS = {
     "ways4": "type ipv4_addr . ifname : verdict", "ways6": "type ipv6_addr . ifname : verdict",  # marks by address
     "made4": "type ipv4_addr : verdict", "made6": "type ipv6_addr : verdict",  # of what the node sends in a VE's name
-    "entry": "type ifname : verdict",  # devices that VEs' packets come in by, and their uplinks
     "beyond": "type ifname : verdict",  # which mark any other source gets by the device that it comes in by
     "here4": "type ipv4_addr", "here6": "type ipv6_addr",  # of VEs here, which others reach by main's host routes
     "returns": "type ifname : verdict",  # which mark a packet to a VE gets, for filters of sources
@@ -237,11 +236,12 @@ def _entering(given: Layout) -> Iterator[_Chain]:
     yield ("inet", "owners", ""), (*stray, "iifname vmap @beyond")
     # Of what is sent to VEs a filter of sources (rp_filter, or fib in nftables) looks for the way back; an address that
     # nobody told us of has to be reached as before.
-    seen = _set(given, given.seen)
-    yield ("inet", "inbound", ""), (
-        *(f"{ip} daddr . iifname @exits{f} iifname vmap @returns" for f, ip in _IP), seen)
+    to_ves = (f"{ip} daddr . iifname @exits{f} iifname vmap @returns" for f, ip in _IP)
     name = f"{'shared' if given.shared else 'marks'}_{given.mask:08x}"
-    yield ("inet", name, f"type filter hook prerouting priority {MARKING}"), (*ways, "iifname vmap @entry", seen)
+    # While nftables is flushed a map may be empty already where the rules still are (nft_map_deactivate in
+    # nf_tables_api.c), and a set is not: so a set tells that it is no VE's packet.
+    yield ("inet", name, f"type filter hook prerouting priority {MARKING}"), (
+        *ways, "iifname @veside goto owners", *to_ves, _set(given, given.seen))
 
 
 def _made(given: Layout, marked: str) -> Iterator[_Chain]:

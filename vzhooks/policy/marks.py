@@ -15,8 +15,6 @@ from vzhooks.policy.facts import Facts
 from vzhooks.policy.rules import held_devices, known, sides
 from vzhooks.policy.uplinks import Way, used
 
-OWNERS, INBOUND = "owners", "inbound"
-
 
 def elements(ways: Iterable[Way], facts: Facts, settings: Settings, by: Datapath) -> Iterator[Element]:
     """Return which mark packets get: by a VE's address, else by the device that they come in by."""
@@ -40,11 +38,9 @@ def _of_devices(ways: Iterable[Way], facts: Facts, settings: Settings, by: Datap
     other = layout.mark_chain(by.layout.closed if settings.unassigned == "block" else by.layout.passes)
     held = {device: _any_source(mine, by) for device, mine in held_devices(ways).items()}
     for device in sides(ways, facts.nics):
-        yield Element("entry", (device, OWNERS))
         yield Element("beyond", (device, held.get(device, other)))
     for uplink in used(ways):
         chain = layout.return_chain(by.numbers[uplink.name])
-        yield Element("entry", (uplink.device, INBOUND))
         yield Element("returns", (uplink.device, chain))
         yield Element("arp:returns", (uplink.device, chain))
 
@@ -63,7 +59,7 @@ class Marks:
         self._layout = layout.of(next((i for i in items if isinstance(i, Skeleton)), Skeleton("")))
         self._sets: dict[str, dict[tuple[str, ...], str]] = {}
         for i in items if self._layout.mask else ():
-            if isinstance(i, Element) and i.set in (*layout.MARK_SETS, "exits4", "exits6"):
+            if isinstance(i, Element) and i.set in (*layout.MARK_SETS, "exits4", "exits6", "veside"):
                 key = i.value[:-1] if guard.is_map(i) else i.value
                 self._sets.setdefault(i.set, {})[key] = i.value[-1]
 
@@ -73,7 +69,7 @@ class Marks:
         name = "made" if made or (self._layout.shared and iif == layout.SHARED) else "ways"
         chain = self._get(f"{name}{family}", src, *([iif] if name == "ways" else []))
         if not chain and not made:
-            if self._get("entry", iif) != OWNERS:
+            if not self._get("veside", iif):
                 return self._to_ve(dst, iif)
             stray = self._get(f"here{family}", src) and not self._layout.shared
             chain = layout.mark_chain(self._layout.closed) if stray else self._get("beyond", iif)
@@ -84,9 +80,8 @@ class Marks:
 
     def _to_ve(self, dst: str, iif: str) -> int:
         """Return the mark of a packet that somebody else sends."""
-        if self._get("entry", iif) == INBOUND and self._get(f"exits{family_of(dst)}", dst, iif):
-            return int(self._get("returns", iif).rpartition("_")[2], 16)
-        return self._layout.seen
+        chain = self._get("returns", iif) if self._get(f"exits{family_of(dst)}", dst, iif) else ""
+        return int(chain.rpartition("_")[2], 16) if chain else self._layout.seen
 
     def _get(self, name: str, *key: str) -> str:
         return self._sets.get(name, {}).get(key, "")

@@ -151,6 +151,8 @@ def test_without_the_sets_that_mark_nothing_is_marked():
     assert Marks(wanted(ASSIGNED, known=HERE).items).of(A, "9.9.9.9", "venet0") == 0
     bare = {i for i in found if not (isinstance(i, Element) and i.set in ("ways4", "beyond", "here4"))}
     assert Marks(bare).of(A, "9.9.9.9", "venet0") == 0
+    less = {i for i in found if not (isinstance(i, Element) and i.set == "returns")}
+    assert Marks(less).of("9.9.9.9", A, "eth3") == SEEN
 
 
 @pytest.mark.parametrize("ini, ves, marks", [

@@ -119,7 +119,7 @@ def test_a_map_is_read_back():
     assert found == {RULES.skeleton, ASKER}
 
 
-MARKING = [Element("made4", ("192.168.18.101", "way_00010000")), Element("entry", ("eth3", "inbound")),
+MARKING = [Element("made4", ("192.168.18.101", "way_00010000")), Element("returns", ("eth3", "return_00010000")),
            Element("beyond", ("venet0", "way_007f0000"))]
 
 
@@ -127,9 +127,9 @@ MARKING = [Element("made4", ("192.168.18.101", "way_00010000")), Element("entry"
 def test_what_marks_is_written_and_read_back(shared):
     given = layout.layout(0xff0000, (0x10000, 0x7e0000, 0x7f0000), shared)
     assert [guard.element_text(e) for e in MARKING] == [
-        "192.168.18.101 : goto way_00010000", '"eth3" : goto inbound', '"venet0" : goto way_007f0000']
+        "192.168.18.101 : goto way_00010000", '"eth3" : goto return_00010000', '"venet0" : goto way_007f0000']
     inet = listing(layout=given, made4=[["192.168.18.101", {"goto": {"target": "way_00010000"}}]],
-                   entry=[["eth3", {"goto": {"target": "inbound"}}]],
+                   returns=[["eth3", {"goto": {"target": "return_00010000"}}]],
                    beyond=[["venet0", {"goto": {"target": "way_007f0000"}}]])
     assert guard.parse({"inet": inet, "arp": listing("arp", layout=given)}) == {given.skeleton, *MARKING}
     other = layout.layout(0xff0000, (0x10000, 0x7e0000, 0x7f0000), not shared)
