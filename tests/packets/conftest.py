@@ -62,7 +62,7 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("every", settings, indirect=True, ids=ids)
     for name, scope in (("site", None), ("bare", None), ("shared", "module")):
         if name in metafunc.fixturenames:
-            kinds = [(g, way) for g in generations for way in (ways if name != "bare" else ("",))]
+            kinds = [(g, way) for g in generations for way in ways]
             ids = [f"vz{g}{'-map' * bool(way)}" for g, way in kinds]
             metafunc.parametrize(name, kinds, indirect=True, ids=ids, scope=scope)
 
@@ -81,8 +81,9 @@ def every(request):
 @pytest.fixture
 def bare(request):
     """The node before `vzhooks install`, with rp_filter 1, as EL has it."""
-    with node_of(1, request.param[0]) as node:
-        yield Site(node)
+    generation, datapath = request.param
+    with node_of(1, generation) as node:
+        yield Site(node, datapath)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from tests.lab.bystanders import VPN_PEER, sh
 from tests.lab.node import BEYOND, CLIENT
 from tests.site import OWN, VE105
 
+pytestmark = pytest.mark.datapaths
 OWN4 = ways.OWN4
 PROXY = """ip rule add fwmark 1 lookup 100; ip route add local default dev lo table 100
     nft add table ip proxy

@@ -69,6 +69,16 @@ def test_nobody_is_cut_off_by_them(marked, text):
     all_goes_its_way(marked, text)
 
 
+def test_a_filter_of_sources_takes_what_comes_from_hosts_that_main_has_by_another_nic(marked):
+    others(marked, FIREWALLD)
+    for dst in (*CLIENTS, *BEYONDS):
+        gateway = None if dst in CLIENTS else "fd00:18::1" if ":" in dst else "192.168.18.1"
+        marked.node.add_route(f"{dst}/{128 if ':' in dst else 32}", oif="eth0", gateway=gateway)
+    for ctid in ("101", "102"):
+        for dst in (CLIENTS, BEYONDS):
+            assert marked.ping(ctid, dst) == 3, (ctid, dst)
+
+
 @pytest.mark.parametrize("text", [RESTORED, CLEARED], ids=["restored", "cleared"])
 def test_a_mark_of_somebody_else_leads_nobody_astray(marked, text):
     mark = next(line for line in marked.hn("ip", "rule").splitlines() if "1055:" in line).split()[4].partition("/")[0]

@@ -103,15 +103,18 @@ FOUR = pytest.mark.generation(4)
 
 
 @FOUR
+@pytest.mark.by_rules
 def test_a_node_with_the_wiki_s_script_is_moved(bare):
     moves(bare, by_wiki)
 
 
+@pytest.mark.by_rules
 def test_a_node_with_scripts_of_each_ve_is_moved(bare):
     moves(bare, by_own_scripts)
 
 
 @pytest.mark.generation(9)
+@pytest.mark.by_rules
 def test_a_node_with_rules_of_networkd_is_moved(bare):
     moves(bare, by_networkd)
 
@@ -173,6 +176,7 @@ def test_before_install_nothing_is_written(old):
 
 
 @FOUR
+@pytest.mark.by_rules
 def test_an_uplink_that_the_ini_has_already_is_taken(old):
     old.install()
     ini = "[uplink:isp1] ; the first\ndevice = eth3\n"

@@ -69,8 +69,8 @@ def test_firewalld_is_read(box):
     ("meta mark set ip dscp map { 1 : 0x3 }", UNKNOWN),
     ("meta mark set jhash ip saddr mod 16", UNKNOWN),
     ("fib saddr . iif oif missing drop", {"asks": "fib"}),
-    ("fib saddr oif 0 drop", {"asks": "fib"}),
-    ("fib saddr . mark oifname != \"eth0\" drop", {"asks": "fib mark"}),
+    ("fib saddr . iif oif 0 drop", {"asks": "fib"}),
+    ("fib saddr . mark . iif oifname != \"eth0\" drop", {"asks": "fib mark"}),
 ])
 def test_what_a_rule_does_is_read(box, rule, does):
     assert found(box, f"table ip t {{ {PREROUTING} {rule}; }} }}") == (Marker(
@@ -79,7 +79,8 @@ def test_what_a_rule_does_is_read(box, rule, does):
 
 @pytest.mark.parametrize("rule", [
     "meta mark 0x10000 accept", "meta mark and 0xff0000 == 0x10000 drop", "ct mark set meta mark", "ct mark set 5",
-    "meta priority set 0x3", "meta nftrace set 1", "fib saddr type local drop", "fib daddr . iif oif missing drop",
+    "meta priority set 0x3", "meta nftrace set 1", "fib saddr type local drop", "fib saddr oif missing drop",
+    "fib daddr . iif oif missing drop",
     "fib daddr . mark type local accept", 'counter comment "MARK"', "meta mark 3 meta priority set 0x3"])
 def test_what_only_looks_at_marks_is_left_out(box, rule):
     assert found(box, f"table ip t {{ {PREROUTING} {rule}; }} }}") == ()
@@ -94,9 +95,11 @@ def test_a_rule_can_write_more_than_once_and_what_is_twice_is_told_once(box):
 @pytest.mark.parametrize("family, chain, hook", [
     ("ip", "type filter hook input priority 1;", ("input", 1)),
     ("ip6", "type filter hook forward priority -2;", ("forward", -2)),
-    ("inet", "type route hook output priority -150;", ("output", -150)),
+    ("inet", "type route hook output priority -150;", ("route", -150)),
+    ("inet", "type filter hook output priority -150;", ("output", -150)),
     ("inet", "type filter hook postrouting priority 300;", ("postrouting", 300)),
-    ("ip", "type nat hook prerouting priority -100;", ("prerouting", -100)),
+    ("ip", "type nat hook prerouting priority 7;", ("prerouting", -100)),
+    ("ip", "type nat hook output priority 7;", ("output", 7)),
     ("arp", "type filter hook input priority 0;", ("input", 0)),
     ("bridge", "type filter hook prerouting priority -300;", ("prerouting", -300)),
     ("netdev", "type filter hook ingress device lo priority -5;", ("ingress", -5)),
@@ -163,7 +166,6 @@ def test_our_own_tables_are_left_out(box):
         "inet vzhooks2"]
 
 
-
 IPTABLES = """
 -t mangle -A PREROUTING -j MARK --set-xmark 5/0xf
 -t mangle -A PREROUTING -j MARK --set-mark 0x20000
@@ -176,7 +178,8 @@ IPTABLES = """
 -t mangle -A PREROUTING -p tcp -m socket --restore-skmark -j ACCEPT
 -t mangle -A PREROUTING -p tcp -m socket --transparent -j ACCEPT
 -t raw -A PREROUTING -m rpfilter --invert -j DROP
--t raw -A PREROUTING -m rpfilter --validmark --loose --invert -j DROP
+-t raw -A PREROUTING -m rpfilter --validmark --invert -j DROP
+-t raw -A PREROUTING -m rpfilter --loose --invert -j DROP
 -t nat -N MINE
 -t nat -A MINE -j MARK --or-mark 0x4000
 -t nat -A PREROUTING -j MINE
@@ -188,7 +191,7 @@ BY_IPTABLES = {
     Marker("ip mangle", "PREROUTING", MANGLE, ALL ^ 0xf, 5),
     Marker("ip mangle", "PREROUTING", MANGLE, 0, 0x20000),
     Marker("ip mangle", "PREROUTING", MANGLE, ALL ^ 0xff, 0xf0, unknown=0xf0),
-    Marker("ip mangle", "OUTPUT", (("output", -150),), **UNKNOWN),
+    Marker("ip mangle", "OUTPUT", (("route", -150),), **UNKNOWN),
     Marker("ip mangle", "PREROUTING", MANGLE, ALL ^ 3, 1),
     Marker("ip mangle", "PREROUTING", MANGLE, **UNKNOWN),
     Marker("ip raw", "PREROUTING", RAW, asks="fib"), Marker("ip raw", "PREROUTING", RAW, asks="fib mark"),

@@ -14,14 +14,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import NamedTuple
 
 from vzhooks.kernel.dump import HEADER, dump
+from vzhooks.kernel.extensions import UNKNOWN, Bits, number, of_match, of_target
 from vzhooks.kernel.monitor import Generation
 from vzhooks.kernel.plain import attributes
 from vzhooks.kernel.tables import (
     CHAIN_HOOK,
     CHAIN_NAME,
+    CHAIN_TYPE,
     GETCHAIN,
     GETRULE,
     NETLINK_NETFILTER,
@@ -38,22 +39,19 @@ from vzhooks.kernel.tables import (
     nested,
 )
 from vzhooks.policy import guard
-from vzhooks.policy.markers import ALL, FIB, FIB_MARK, Marker
+from vzhooks.policy.markers import ALL, FIB, FIB_MARK, ROUTE, Marker
 
 TRIES = 3
+_NAT = -100  # NF_IP_PRI_NAT_DST (include/uapi/linux/netfilter_ipv4.h)
 _FAMILIES = {number: family for family, number in NFPROTO.items()}
 # include/uapi/linux/netfilter/nf_tables.h: attributes of rules and their expressions
 _EXPRESSIONS, _NAME, _DATA = 4, 1, 2
 _META_DREG, _META_KEY, _META_SREG, _MARK = 1, 2, 3, 3
 _IMMEDIATE_DREG, _IMMEDIATE_DATA = 1, 2
 _BITWISE_SREG, _BITWISE_DREG, _BITWISE_MASK, _BITWISE_XOR, _BITWISE_OP = 1, 2, 4, 5, 6
-_FIB_RESULT, _FIB_FLAGS, _OIFS, _SADDR, _FIB_BY_MARK = 2, 3, (1, 2), 1, 4
+_FIB_RESULT, _FIB_FLAGS, _OIFS, _SADDR, _FIB_BY_MARK, _IIF = 2, 3, (1, 2), 1, 4, 8
 _LOOKUP_SET, _LOOKUP_SREG, _LOOKUP_DREG, _VERDICT, _JUMPS = 1, 2, 3, 0, -3
 _WRITES_NO_REGISTER = frozenset(("cmp", "range", "counter", "limit", "quota", "log", "last", "connlimit"))
-# nf_tables_compat.h
-_XT_NAME, _XT_REVISION, _XT_INFO = 1, 2, 3
-# xt_connmark.h, xt_rpfilter.h, xt_socket.h, ipset/ip_set.h
-_RESTORE, _VALID_MARK, _RESTORE_SOCKET_MARK, _MAP_MARK = 2, 2, 4, 1 << 8
 
 
 def _attribute(kind: int, value: int) -> bytes:
@@ -78,17 +76,6 @@ _TO_VERDICT = re.compile(
 
 _Table = tuple[int, bytes]
 _Data = dict[int, bytes]
-
-
-class _Bits(NamedTuple):
-    """Hold a value that is made of the mark, as `Marker` does."""
-
-    kept: int = ALL
-    sets: int = 0
-    unknown: int = 0
-
-
-_UNKNOWN = _Bits(0, ALL, ALL)
 
 
 def markers() -> tuple[Marker, ...]:
@@ -154,9 +141,16 @@ def _hooks(rules: Iterable[bytes], tables: set[_Table]) -> dict[_Table, _Hooks]:
         base = dict(attrs(message))
         table = message[HEADER.size], base[OF_TABLE]
         if table in tables and CHAIN_HOOK in base:
-            hook = hook_of(_FAMILIES.get(table[0], ""), base)
-            found[table].append((hook, _reached(jumps[table], base[CHAIN_NAME].rstrip(b"\0"))))
+            found[table].append((_hook(table[0], base), _reached(jumps[table], base[CHAIN_NAME].rstrip(b"\0"))))
     return found
+
+
+def _hook(family: int, base: _Data) -> tuple[str, int]:
+    """Return name and priority of a hook, those at which it is really called."""
+    (name, priority), kind = hook_of(_FAMILIES.get(family, ""), base), named(base.get(CHAIN_TYPE, b""))
+    if kind == "nat" and name == "prerouting":
+        return name, _NAT  # whatever it says (nf_nat_core.c)
+    return ROUTE if kind == "route" else name, priority
 
 
 def _reached(jumps: dict[bytes, set[bytes]], chain: bytes) -> set[bytes]:
@@ -179,19 +173,20 @@ def _leading(hooks: _Hooks, chain: bytes) -> tuple[tuple[str, int], ...]:
 def _of_rule(rule: bytes, table: _Table, chain: bytes) -> Iterator[Marker]:
     """Return what one rule has to do with marks, without hooks."""
     found = partial(Marker, f"{_FAMILIES.get(table[0], '?')} {named(table[1])}", named(chain), ())
-    held: dict[int, _Bits] = {}
+    held: dict[int, Bits] = {}
     for name, data in _expressions(rule):
         if name == "meta" and _META_SREG in data:
-            if _number(data, _META_KEY) == _MARK:
-                yield found(**held.get(_number(data, _META_SREG), _UNKNOWN)._asdict())
+            if number(data, _META_KEY) == _MARK:
+                yield found(**held.get(number(data, _META_SREG), UNKNOWN)._asdict())
         elif name == "fib":
-            if _number(data, _FIB_RESULT) in _OIFS and _number(data, _FIB_FLAGS) & _SADDR:
-                yield found(asks=FIB_MARK if _number(data, _FIB_FLAGS) & _FIB_BY_MARK else FIB)
+            flags = number(data, _FIB_FLAGS)  # without _IIF any way back will do
+            if number(data, _FIB_RESULT) in _OIFS and flags & _SADDR and flags & _IIF:
+                yield found(asks=FIB_MARK if flags & _FIB_BY_MARK else FIB)
             held = {}
         elif name in ("target", "match"):
-            written, asks = _of_target(data) if name == "target" else _of_match(data)
+            written, asks = of_target(data) if name == "target" else of_match(data)
             if written or asks:
-                yield found(asks=asks, **(written or _Bits())._asdict())
+                yield found(asks=asks, **(written or Bits())._asdict())
         elif name not in _WRITES_NO_REGISTER:
             held = _loaded(held, name, data)
 
@@ -203,71 +198,23 @@ def _expressions(rule: bytes) -> Iterator[tuple[str, _Data]]:
         yield named(expression.get(_NAME, b"")), nested(expression.get(_DATA, b""))
 
 
-def _loaded(held: dict[int, _Bits], name: str, data: _Data) -> dict[int, _Bits]:
+def _loaded(held: dict[int, Bits], name: str, data: _Data) -> dict[int, Bits]:
     """Return what is known of the registers behind an expression, which may have written over any of them."""
-    if name == "meta" and _number(data, _META_KEY) == _MARK:
-        return {_number(data, _META_DREG): _Bits()}
+    if name == "meta" and number(data, _META_KEY) == _MARK:
+        return {number(data, _META_DREG): Bits()}
     if name == "immediate":
-        register, value = _number(data, _IMMEDIATE_DREG), _value(data.get(_IMMEDIATE_DATA, b""))
-        return held if register == _VERDICT else {} if value is None else {register: _Bits(0, value)}
-    if name == "bitwise" and not _number(data, _BITWISE_OP):
+        register, value = number(data, _IMMEDIATE_DREG), _value(data.get(_IMMEDIATE_DATA, b""))
+        return held if register == _VERDICT else {} if value is None else {register: Bits(0, value)}
+    if name == "bitwise" and not number(data, _BITWISE_OP):
         mask, xor = (_value(data.get(kind, b"")) for kind in (_BITWISE_MASK, _BITWISE_XOR))
-        kept, sets, unknown = held.get(_number(data, _BITWISE_SREG), _UNKNOWN)
+        kept, sets, unknown = held.get(number(data, _BITWISE_SREG), UNKNOWN)
         if mask is not None and xor is not None:
             unknown &= mask
-            return {_number(data, _BITWISE_DREG): _Bits(kept & mask, (sets & mask ^ xor) | unknown, unknown)}
+            return {number(data, _BITWISE_DREG): Bits(kept & mask, (sets & mask ^ xor) | unknown, unknown)}
     return {}
-
-
-def _number(data: _Data, kind: int) -> int:
-    return int.from_bytes(data.get(kind, b""), "big")
 
 
 def _value(raw: bytes) -> int | None:
     """Return the number in a value, None where it is no mark."""
     value = nested(raw).get(VALUE, b"")
     return int.from_bytes(value, sys.byteorder) if len(value) == 4 else None
-
-
-# -- what an extension of iptables does --------------------------------------------------------
-
-
-def _of_match(data: _Data) -> tuple[_Bits | None, str]:
-    """Return what a match writes, None for nothing, and how it looks up sources."""
-    name, flags = named(data.get(_XT_NAME, b"")), int.from_bytes(data.get(_XT_INFO, b"")[:1], "big")
-    if name == "rpfilter":
-        return None, FIB_MARK if flags & _VALID_MARK else FIB
-    return _UNKNOWN if name == "socket" and flags & _RESTORE_SOCKET_MARK else None, ""
-
-
-def _of_target(data: _Data) -> tuple[_Bits | None, str]:
-    """Return what a target writes, None for nothing."""
-    name, revision, info = named(data.get(_XT_NAME, b"")), _number(data, _XT_REVISION), data.get(_XT_INFO, b"")
-    try:
-        return _written(name, revision, info), ""
-    except struct.error:
-        return _UNKNOWN, ""
-
-
-def _written(name: str, revision: int, info: bytes) -> _Bits | None:
-    if name == "MARK":  # struct xt_mark_tginfo2, mark_tg (xt_mark.c)
-        mark, mask = struct.unpack_from("=II", info)
-        return _Bits(ALL ^ mask, mark)
-    if name == "TPROXY":  # xt_tproxy_target_info, tproxy_tg4 (xt_TPROXY.c)
-        mask, mark = struct.unpack_from("=II", info)
-        return _Bits(ALL ^ mask, mark)
-    if name == "CONNMARK":
-        return _restored(revision, info)
-    if name == "SET":  # xt_set_info_target_v3
-        return _UNKNOWN if revision >= 3 and struct.unpack_from("=I", info, 12)[0] & _MAP_MARK else None
-    return _UNKNOWN if name in ("HMARK", "mark") else None  # the latter is one of ebtables
-
-
-def _restored(revision: int, info: bytes) -> _Bits | None:
-    """Return what CONNMARK writes where it restores (xt_connmark_tginfo1 and 2, connmark_tg_shift)."""
-    _, taken, mask, *rest = struct.unpack_from("=IIIBBB", info)
-    right, count, mode = rest if revision > 1 else (0, 0, rest[0])
-    if mode != _RESTORE:
-        return None
-    taken = taken >> count if right else taken << count & ALL
-    return _Bits(ALL ^ mask, taken, taken)

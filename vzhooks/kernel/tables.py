@@ -30,7 +30,7 @@ _BODY = HEADER.size + 4
 _HEADS = struct.Struct("=HHHHHH")
 """Length and type of an element, of its key, and of that one's value, which stand before it."""
 _TABLE_NAME, _TABLE_FLAGS, OF_TABLE = 1, 2, 1
-CHAIN_NAME, CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE, _HOOK_NUMBER, _HOOK_PRIORITY = 3, 4, 5, 7, 1, 2
+CHAIN_NAME, CHAIN_HOOK, _CHAIN_POLICY, CHAIN_TYPE, _HOOK_NUMBER, _HOOK_PRIORITY = 3, 4, 5, 7, 1, 2
 RULE_CHAIN, _RULE_USERDATA, _COMMENT = 2, 7, 0
 _SET_NAME, _SET_FLAGS, _ANONYMOUS = 2, 3, 1
 _ELEMENTS_SET, _ELEMENTS = 2, 3
@@ -111,7 +111,7 @@ def _chains(family: str) -> Iterator[dict[str, Any]]:
         found: dict[str, Any] = {"name": named(chain[CHAIN_NAME])}
         if CHAIN_HOOK in chain:
             (hook, priority), policy = hook_of(family, chain), int.from_bytes(chain.get(_CHAIN_POLICY, b""), "big")
-            found.update(type=named(chain[_CHAIN_TYPE]), hook=hook, prio=priority,
+            found.update(type=named(chain[CHAIN_TYPE]), hook=hook, prio=priority,
                          policy="accept" if policy else "drop")
         yield found
 

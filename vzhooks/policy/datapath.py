@@ -106,7 +106,7 @@ def hindrance(settings: Settings, facts: Facts, names: Iterable[str]) -> str:
     count = len(set(names))
     if count > capacity(mask):
         return f"mark_mask {mask:#010x} has marks for {capacity(mask)} uplinks, and there are {count}"
-    return markers.why(facts.markers, mask, layout.MARKING)
+    return markers.why(facts.markers, mask, layout.MARKING, layout.MAKING)
 
 
 def _numbers(names: Iterable[str], known: Mapping[str, int], mask: int) -> dict[str, int]:

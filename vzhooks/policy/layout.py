@@ -84,8 +84,9 @@ _ASKED = ("iifname @lan arp operation request arp daddr ip @asked4 arp daddr ip 
 # Without it the LAN learns another NIC's address, the reserved one's above all, on this one.
 _ASKING = "arp operation request arp saddr ip set oifname map @askers"
 _ALL = 0xFFFFFFFF
-MARKING = -80
-"""The priority of what marks packets that come in: others that mark or translate them have to do so before."""
+MARKING, MAKING = -80, -140
+"""The priorities of what marks packets that come in, and those that the node makes in a VE's name: others that mark or
+translate them have to do so before."""
 SHARED = "venet0"
 """The device that all VEs of vzctl 4 share, there or not yet."""
 _Chain = tuple["tuple[str, str, str]", "tuple[str, ...]"]
@@ -207,7 +208,7 @@ def _marking(given: Layout) -> Iterator[_Chain]:
     clear, marked = f"meta mark set meta mark and {_ALL ^ given.mask:#010x}", f"meta mark and {given.mask:#010x} != 0"
     yield from _marks(given)
     yield from _entering(given)
-    yield from _made(given, marked)
+    yield from _made(given)
     out = f'iifname "{SHARED}" {_OUT}' if given.shared else f"{_OUT} {{ip}} saddr . iifname @homes{{f}}"
     outs = (f"{out.format(f=f, ip=ip)} {clear} accept" for f, ip in _IP)
     yield from _forward(-155, (*outs, f"{marked} {clear}"), _SIDE)
@@ -223,8 +224,9 @@ def _marks(given: Layout) -> Iterator[_Chain]:
     for mark in given.marks:
         far = (f"{ip} daddr != @here{f} {_set(given, mark)} return" for f, ip in _IP)  # nearly all, so it comes first
         yield ("inet", mark_chain(mark), ""), (*far, _set(given, mark | given.local))
+        # A filter of nftables asks about it as the node itself, so by the rules for what that makes.
         for family in FAMILIES:
-            yield (family, return_chain(mark), ""), (_set(given, mark),)
+            yield (family, return_chain(mark), ""), (_set(given, mark | given.made),)
 
 
 def _entering(given: Layout) -> Iterator[_Chain]:
@@ -244,17 +246,18 @@ def _entering(given: Layout) -> Iterator[_Chain]:
         *ways, "iifname @veside goto owners", *to_ves, _set(given, given.seen))
 
 
-def _made(given: Layout, marked: str) -> Iterator[_Chain]:
+def _made(given: Layout) -> Iterator[_Chain]:
     """Return what marks and holds the packets that the node makes."""
     # What is no VE's is done with here, whoever marked it.
     yield ("inet", "makers", ""), (*(f"{ip} saddr vmap @made{f}" for f, ip in _IP), "accept")
     # From the node itself the marks of what comes in are what filters of sources ask with.
-    yield ("inet", "making", "type route hook output priority -140"), (
+    yield ("inet", "making", f"type route hook output priority {MAKING}"), (
         "jump makers",
         f"meta mark and {given.local:#010x} != 0 meta mark set meta mark and {_ALL ^ given.local:#010x} accept",
         f"meta mark set meta mark or {given.made:#010x}")
-    # What the node sends in a VE's name was routed anew by its mark, but this hook knows the device of before.
-    yield ("inet", "made", "type filter hook output priority -10"), (f"{marked} accept", *_KNOWN)
+    # It was routed anew by its mark, so only behind routing it shows by which device. What is forwarded came in by one
+    # (before Linux 5.7 that does not show here).
+    yield ("inet", "made", "type filter hook postrouting priority -155"), ("iif != 0 accept", *_KNOWN)
 
 
 def _set(given: Layout, mark: int) -> str:

@@ -28,6 +28,7 @@ def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, tables: Mappi
             by: Datapath) -> Iterator[Rule]:
     """Return the rules of all VEs."""
     ways, bits, local, passes = list(ways), by.layout.bits, by.layout.local, (by.layout.passes, by.layout.bits)
+    nowhere = (by.layout.closed | by.layout.made, by.mask)
     for family in facts.families:
         yield Rule(family, at.UNMARKED, mark=(0, bits), goto=at.OUTSIDE)
         for mark in (by.layout.passes, by.layout.seen):
@@ -39,14 +40,14 @@ def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, tables: Mappi
             value = (by.numbers[uplink.name], bits)
             yield Rule(family, at.BY_MARK, tables[uplink_key(uplink.name)], mark=value)
             made = (value[0] | by.layout.made, by.mask)  # by the node in a VE's name
-            yield Rule(family, at.OUT, tables[uplink_key(uplink.name)], iif="lo", mark=made)
-            yield Rule(family, at.MADE, iif="lo", mark=made, unreachable=True)
+            yield Rule(family, at.MADE, tables[uplink_key(uplink.name)], iif="lo", mark=made)
+            yield Rule(family, at.MADE_NOWHERE, iif="lo", mark=made, unreachable=True)
             if by.shared:  # the way of nearly all packets, so it comes first
-                yield Rule(family, at.OUT, tables[uplink_key(uplink.name)], iif=SHARED, mark=(value[0], by.mask))
+                yield Rule(family, at.OUT, tables[uplink_key(uplink.name)], iif=SHARED, mark=(value[0], bits | local))
             # Such a filter is served at once: `_by_device` would do, and does where rules of others may come first.
             if family == 4 and not facts.theirs:
                 yield Rule(family, at.BACK, MAIN, iif=uplink.device, mark=value, suppress=NEAR[family])
-        yield Rule(family, at.MADE, iif="lo", mark=(by.layout.closed | by.layout.made, by.mask), unreachable=True)
+        yield Rule(family, at.MADE_NOWHERE, iif="lo", mark=nowhere, unreachable=True)
         yield Rule(family, at.OF_NODE, iif="lo", goto=at.PAST)
         yield Rule(family, at.NO_WAY, unreachable=True)
         yield Rule(family, at.PAST)

@@ -30,13 +30,17 @@ class Marker:
     unknown: int = 0
 
 
+ROUTE = "route"
+"""The output hook of a chain that has packets routed anew where their mark changed."""
+
+
 class _Place(Enum):
-    """Say where a hook is, seen from the chain in which we mark what comes in."""
+    """Say where a hook is, seen from the chains in which we mark what comes in and what the node makes."""
 
     BEFORE = 1
     SAME = 2
     BEHIND = 3
-    MADE = 4  # what the node itself sends
+    MADE = 4  # what the node itself sends, and does not route anew by it behind ours
     FORWARD = 5  # here and elsewhere packets have found their way
     ELSEWHERE = 6
 
@@ -47,26 +51,28 @@ _OTHER_PLACES = {("bridge", "prerouting"): _Place.BEHIND, ("bridge", "input"): _
                  ("arp", "input"): _Place.BEHIND}
 
 
-def why(markers: Iterable[Marker], mask: int, priority: int) -> str:
+def why(markers: Iterable[Marker], mask: int, marking: int, making: int) -> str:
     """Return a line about the first rule beside which marks cannot be used, "" for none.
 
-    mask: the bits that are ours; priority: that of our chain in prerouting.
+    mask: the bits that are ours; marking, making: the priorities of our chains in prerouting and output.
     """
     for marker in markers:
-        harm = _harm(marker, mask, set(_places(marker, priority)))
+        harm = _harm(marker, mask, set(_places(marker, marking, making)))
         if harm:
             return f"a rule of nftables table {marker.table}, chain {marker.chain}, {harm}"
     return ""
 
 
-def _places(marker: Marker, ours: int) -> Iterator[_Place]:
+def _places(marker: Marker, marking: int, making: int) -> Iterator[_Place]:
     family = marker.table.partition(" ")[0]
     for hook, priority in marker.hooks:
         if family in ("bridge", "arp"):
             yield _OTHER_PLACES.get((family, hook), _Place.ELSEWHERE)
         elif hook == "prerouting":
             # Which of two chains of one priority comes first is told by which was made last.
-            yield _Place.BEFORE if priority < ours else _Place.SAME if priority == ours else _Place.BEHIND
+            yield _Place.BEFORE if priority < marking else _Place.SAME if priority == marking else _Place.BEHIND
+        elif hook == ROUTE:
+            yield _Place.MADE if priority < making else _Place.BEHIND
         else:
             yield _PLACES.get(hook, _Place.ELSEWHERE)
 

@@ -81,7 +81,7 @@ class Marks:
     def _to_ve(self, dst: str, iif: str) -> int:
         """Return the mark of a packet that somebody else sends."""
         chain = self._get("returns", iif) if self._get(f"exits{family_of(dst)}", dst, iif) else ""
-        return int(chain.rpartition("_")[2], 16) if chain else self._layout.seen
+        return int(chain.rpartition("_")[2], 16) | self._layout.made if chain else self._layout.seen
 
     def _get(self, name: str, *key: str) -> str:
         return self._sets.get(name, {}).get(key, "")

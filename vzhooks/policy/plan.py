@@ -24,7 +24,8 @@ ADD, REPLACE, DELETE = "add", "replace", "delete"
 # What lets all others pass by stands before what stops, and a VE enters when its way is complete.
 _RULES = {p: n for n, p in enumerate((
     at.OVER, PASS, NOWHERE, at.FROM_DEVICE, at.FROM_VE, TO_VE, at.JOIN, ENTER,
-    at.MADE, at.PAST, at.BACK, at.ARRIVING, at.OUTSIDE, at.UNMARKED, at.LOCAL_MARK, at.BY_MARK, at.OF_NODE, at.NO_WAY,
+    at.BACK, at.MADE, at.MADE_NOWHERE, at.PAST, at.ARRIVING, at.OUTSIDE, at.UNMARKED, at.LOCAL_MARK, at.BY_MARK,
+    at.OF_NODE, at.NO_WAY,
     at.END, at.REST, at.LAST, at.NEAR, at.KEPT, at.NEAR_MARK, at.BEHIND, UNASSIGNED))}
 
 

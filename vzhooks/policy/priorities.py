@@ -9,10 +9,11 @@
 1030 from an assigned VE's own device, whatever source it uses
 1040 from an assigned address, or by an assigned VE's own device, nowhere: tables may have been emptied
 In map mode 1000 to 1050 are not there, and in their place:
-1000 marked for an uplink: what the node makes in a VE's name, and what comes in by a venet0 that all share, to its
-table; a rule that is added without a priority stands before the first one, so this has to be before our other ones
-1002 what the node makes in a VE's name and has no way by then, nowhere: tables may have been emptied
-1051 marked for an uplink, but as if it came in there: to a VE, since a filter of sources (rp_filter) asks so
+1000 marked for an uplink, from a venet0 that all share: to its table; a rule that is added without a priority stands
+before the first one, so this has to be before our other ones
+1002 marked for an uplink, but as if it came in there: to a VE, since a filter of sources (rp_filter) asks so
+1003 marked as made by the node in a VE's name: to its uplink's table
+1004 likewise, nowhere: tables may have been emptied
 1052 what comes in where VEs' packets may leave, by a LAN NIC or from a guest, passes by to 1059
 1053 what has no mark goes on at 1058; of VEs without an uplink, or as of what others send to VEs, it passes by to 1059
 1054 marked as for a local VE: by the host route that main has for it and by nothing shorter
@@ -34,8 +35,8 @@ without an uplink send where devices are reserved, or the node in their name, go
 """
 
 ENTER, PASS, JOIN, TO_VE, FROM_VE, FROM_DEVICE, NOWHERE, OVER = 1000, 1001, 1005, 1010, 1020, 1030, 1040, 1050
-OUT, MADE = ENTER, 1002
-BACK, ARRIVING, UNMARKED, LOCAL_MARK, BY_MARK, OF_NODE, NO_WAY, OUTSIDE, PAST = range(1051, 1060)
+OUT, BACK, MADE, MADE_NOWHERE = ENTER, 1002, 1003, 1004
+ARRIVING, UNMARKED, LOCAL_MARK, BY_MARK, OF_NODE, NO_WAY, OUTSIDE, PAST = range(1052, 1060)
 OWN_SPECIFIC, OWN_LAN = 1060, 1061
 OWN_MAIN, OWN_DEFAULT, UNASSIGNED = 32764, 32765, 32765
 REST, BEHIND, NEAR_MARK, KEPT, NEAR, LAST, END = 32800, 32810, 32815, 32820, 32830, 32840, 32850

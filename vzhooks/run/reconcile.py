@@ -162,7 +162,8 @@ class _Run:
         """Read the kernel, and say what should be and the changes."""
         rules, others = self.kernel.rules()
         by_marks = self.settings.datapath != RULE and self.doors.is_whole()
-        raw = replace(self.kernel.facts(), others=others, markers=self.kernel.markers() if by_marks else ())
+        left = tuple(o for o in others if o not in self.request.drop)
+        raw = replace(self.kernel.facts(), others=left, markers=self.kernel.markers() if by_marks else ())
         sight = Sight(self.paths, self.request, self.read, self.doors, raw, self.now)
         seen = sight.evidence_by(sight.facts_by(self.known)[0])
         in_the_way = obstacles.in_the_way(self.request, self.read, others)

@@ -130,7 +130,8 @@ def test_a_mark_stays_with_its_uplink_whatever_uplinks_come():
 @pytest.mark.parametrize("src, dst, iif, mark", [
     (A, "9.9.9.9", "venet0", "eth3"), (A6, "2001:db8::9", "venet0", "eth3"), (B, "9.9.9.9", "venet0", "eth4"),
     (A, B, "venet0", ("eth3", LOCAL)), (C, "9.9.9.9", "venet0", PASSES), (C, A, "venet0", PASSES | LOCAL),
-    ("10.1.1.1", "9.9.9.9", "venet0", PASSES), ("9.9.9.9", A, "eth3", "eth3"), ("2001:db8::9", A6, "eth3", "eth3"),
+    ("10.1.1.1", "9.9.9.9", "venet0", PASSES), ("9.9.9.9", A, "eth3", ("eth3", MADE)),
+    ("2001:db8::9", A6, "eth3", ("eth3", MADE)),
     ("9.9.9.9", A, "eth4", SEEN), ("2001:db8::9", A6, "eth4", SEEN), ("9.9.9.9", A, "eth0", SEEN),
     ("2001:db8::9", "fd00:18::9", "eth3", SEEN),
     (A, "9.9.9.9", "lo", ("eth3", MADE)), (A, "9.9.9.9", "", ("eth3", MADE)), (A, B, "", "eth3"),

@@ -16,15 +16,15 @@ KNOWN = facts(*NICS, nic("docker0", 9, "172.17.0.1/16", kind="bridge", members=(
               nic("v", 10, kind="veth", master="docker0"), nic("tun7", 11, kind="tun"), local=[A, B, C])
 
 RULES = """\
-shared     1000  from all fwmark 0x290000/0xff0000 iif venet0 lookup eth3
-shared     1000  from all fwmark 0x280000/0xff0000 iif venet0 lookup eth4
--          1000  from all fwmark 0x690000/0xff0000 iif lo lookup eth3
--          1000  from all fwmark 0x680000/0xff0000 iif lo lookup eth4
--          1002  from all fwmark 0x690000/0xff0000 iif lo unreachable
--          1002  from all fwmark 0x680000/0xff0000 iif lo unreachable
--          1002  from all fwmark 0x7e0000/0xff0000 iif lo unreachable
-4          1051  from all fwmark 0x290000/0x3f0000 iif eth3 lookup main suppress_prefixlength 31
-4          1051  from all fwmark 0x280000/0x3f0000 iif eth4 lookup main suppress_prefixlength 31
+shared     1000  from all fwmark 0x290000/0xbf0000 iif venet0 lookup eth3
+shared     1000  from all fwmark 0x280000/0xbf0000 iif venet0 lookup eth4
+-          1003  from all fwmark 0x690000/0xff0000 iif lo lookup eth3
+-          1003  from all fwmark 0x680000/0xff0000 iif lo lookup eth4
+-          1004  from all fwmark 0x690000/0xff0000 iif lo unreachable
+-          1004  from all fwmark 0x680000/0xff0000 iif lo unreachable
+-          1004  from all fwmark 0x7e0000/0xff0000 iif lo unreachable
+4          1002  from all fwmark 0x290000/0x3f0000 iif eth3 lookup main suppress_prefixlength 31
+4          1002  from all fwmark 0x280000/0x3f0000 iif eth4 lookup main suppress_prefixlength 31
 -          1052  from all iif docker0 goto 1059
 -          1052  from all iif eth0 goto 1059
 -          1052  from all iif eth3 goto 1059

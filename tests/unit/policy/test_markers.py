@@ -4,7 +4,7 @@ import pytest
 
 from vzhooks.policy.markers import ALL, Marker, why
 
-MASK, OURS = 0x00FF0000, -90
+MASK, OURS, MAKING = 0x00FF0000, -90, -140
 UNKNOWN = {"kept": 0, "sets": ALL, "unknown": ALL}
 WHOLE = {"kept": 0, "sets": 1}
 MASKED = {"kept": ALL ^ 0x4000, "sets": 0x4000}
@@ -21,23 +21,23 @@ def marker(*hooks, family="inet", **does):
 
 def told(*markers, mask=MASK):
     """Return what is told of rules in that chain, without the words before."""
-    line = why(markers, mask, OURS)
+    line = why(markers, mask, OURS, MAKING)
     assert line == "" or line.startswith("a rule of nftables table ")
     return line.partition(", chain c, ")[2]
 
 
 def test_without_rules_of_others_there_is_no_reason():
-    assert why((), MASK, OURS) == ""
+    assert why((), MASK, OURS, MAKING) == ""
 
 
 def test_the_first_that_does_harm_is_named_with_table_and_chain():
     harmless = Marker("ip kube", "mark", (("prerouting", -100),), **MASKED)
     first = Marker("inet firewalld", "filter_PREROUTING", (("prerouting", 10),), **FIB)
     second = Marker("ip t", "c", (("prerouting", 10),), **WHOLE)
-    assert why(iter((harmless, first, second)), MASK, OURS) == (
+    assert why(iter((harmless, first, second)), MASK, OURS, MAKING) == (
         "a rule of nftables table inet firewalld, chain filter_PREROUTING, looks up sources (fib saddr) without the "
         "marks of vzhooks")
-    assert why((second, first), MASK, OURS) == (
+    assert why((second, first), MASK, OURS, MAKING) == (
         "a rule of nftables table ip t, chain c, writes marks behind those of vzhooks")
 
 
@@ -57,7 +57,8 @@ def test_what_leaves_our_bits_alone_may_be_anywhere(hook, does):
 
 
 @pytest.mark.parametrize("hook, family", [("prerouting", "ip"), ("prerouting", "inet"), ("output", "ip6"),
-                                          ("output", "inet"), ("ingress", "netdev"), ("ingress", "inet")])
+                                          ("output", "inet"), ("route", "inet"), ("ingress", "netdev"),
+                                          ("ingress", "inet")])
 def test_what_means_something_by_our_bits_does_harm_before_ours_and_at_the_nodes_own(hook, family):
     for does in (BIT, {"sets": 0x800000}, {"kept": 0, "sets": 0xFF010000},
                  {"kept": 0, "sets": ALL, "unknown": ALL ^ 0x10000}):
@@ -111,3 +112,10 @@ def test_only_the_bits_of_the_mask_count():
     assert (told(rule), told(rule, mask=0xF000)) == ("", "sets marks within mark_mask 0x0000f000")
     behind = marker(("prerouting", 0), **MASKED)
     assert (told(behind), told(behind, mask=0x4000), told(behind, mask=0x8000)) == ("", BEHIND, "")
+
+
+@pytest.mark.parametrize("does", [UNKNOWN, WHOLE, CLEARS])
+@pytest.mark.parametrize("hook, priority, said", [
+    ("route", -141, ""), ("route", -140, BEHIND), ("route", 0, BEHIND), ("output", 0, ""), ("output", -140, "")])
+def test_behind_ours_what_the_node_makes_must_not_be_routed_anew(hook, priority, said, does):
+    assert told(marker((hook, priority), **does)) == said
