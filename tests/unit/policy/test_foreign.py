@@ -21,9 +21,15 @@ def test_which_plain_packets_a_rule_takes(more, taken):
     assert Other(**{"family": 4, "priority": 999, "action": "lookup 200", **more}).takes(SRC, DST, "venet0") is taken
 
 
+def test_a_rule_of_one_device_takes_a_packet_that_is_asked_about_without_any():
+    assert Other(4, 999, "lookup 200", 200, iif="eth0").takes(SRC, DST)
+
+
 @pytest.mark.parametrize("more, words", [
     ({}, "from all lookup 200"), ({"inverted": True, "src": "10.0.0.0/8"}, "not from 10.0.0.0/8 lookup 200"),
     ({"dst": "10.0.0.1/32", "iif": "eth0", "oif": "eth3"}, "from all to 10.0.0.1/32 iif eth0 oif eth3 lookup 200"),
+    ({"mark": (1, 0xFFFFFFFF)}, "from all fwmark 0x1 lookup 200"),
+    ({"mark": (1, 0xFF)}, "from all fwmark 0x1/0xff lookup 200"),
     ({"more": ("ipproto tcp",), "suppress": 0}, "from all ipproto tcp lookup 200 suppress_prefixlength 0")])
 def test_a_rule_is_named_as_ip_writes_it(more, words):
     assert str(Other(4, 999, "lookup 200", 200, **more)) == words
