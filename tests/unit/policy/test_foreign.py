@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.example import facts, wanted
 from vzhooks.model import Lookup, Ve
-from vzhooks.policy.foreign import Other, culprit, mend, taken_at, unheard
+from vzhooks.policy.foreign import Other, culprit, mend, other_of, taken_at, unheard
 
 SRC, DST = "192.168.18.101", "203.0.113.1"
 
@@ -76,3 +76,39 @@ def test_a_rule_as_early_as_ours_may_be_it_and_a_later_one_goes_unheard(first):
         {"action": "lookup 200"}, {"src": ""}, {"inverted": True}, {"src": "192.168.18.102/32"}, {"protocol": 2})]
     assert unheard(SRC, others, first) == [] == unheard("fd00:18::101", [after], first)
     assert culprit(lookup, SRC, DST, [rule(0, **ends)], first) is None
+
+
+def message(**fields):
+    """Return a rule as pyroute2 has it: a header, and what is said besides."""
+    return {"action": 1, "table": 200, "src_len": 0, "dst_len": 0, "tos": 0, "flags": 0, "FRA_PRIORITY": 999, **fields}
+
+
+@pytest.mark.parametrize("fields, words", [
+    ({}, "from all lookup 200"), ({"FRA_TABLE": 300}, "from all lookup 300"), ({"table": 254}, "from all lookup main"),
+    ({"table": 253}, "from all lookup default"), ({"table": 255}, "from all lookup local"),
+    ({"FRA_SRC": "10.0.0.0", "src_len": 8, "FRA_DST": "10.1.0.1", "dst_len": 32},
+     "from 10.0.0.0/8 to 10.1.0.1/32 lookup 200"),
+    ({"FRA_IIFNAME": "eth0", "FRA_OIFNAME": "eth3"}, "from all iif eth0 oif eth3 lookup 200"),
+    ({"FRA_FWMARK": 1, "FRA_FWMASK": 0xFF}, "from all fwmark 0x1/0xff lookup 200"),
+    ({"FRA_FWMASK": 0xFF}, "from all fwmark 0x0/0xff lookup 200"),
+    ({"FRA_FWMARK": 0, "FRA_FWMASK": 0}, "from all fwmark 0x0/0x0 lookup 200"),
+    ({"flags": 2, "FRA_SRC": "10.0.0.0", "src_len": 8}, "not from 10.0.0.0/8 lookup 200"),
+    ({"flags": 1}, "from all lookup 200"), ({"tos": 0x10}, "from all tos 0x10 lookup 200"),
+    ({"FRA_IP_PROTO": 6, "FRA_SPORT_RANGE": "1:2", "FRA_DPORT_RANGE": "53:53", "FRA_UID_RANGE": "0:9", "FRA_TUN_ID": 7},
+     "from all ipproto 6 sport 1-2 dport 53-53 uidrange 0-9 tun_id 7 lookup 200"),
+    ({"FRA_SUPPRESS_PREFIXLEN": 0}, "from all lookup 200 suppress_prefixlength 0"),
+    ({"FRA_SUPPRESS_PREFIXLEN": 0xFFFFFFFF}, "from all lookup 200"),
+    ({"action": 1, "FRA_L3MDEV": 1}, "from all lookup l3mdev-table"), ({"action": 2, "FRA_GOTO": 5}, "from all goto 5"),
+    ({"action": 3}, "from all nop"), ({"action": 6}, "from all blackhole"), ({"action": 7}, "from all unreachable"),
+    ({"action": 8}, "from all prohibit"), ({"action": 9}, "from all action 9")])
+def test_a_rule_of_the_kernel_is_read(fields, words):
+    found = other_of(message(**fields), 4)
+    assert str(found) == words
+    assert found.table == (found.action.startswith("lookup") and (fields.get("FRA_TABLE") or fields.get("table", 200)))
+    assert (found.family, found.priority, found.protocol) == (4, 999, 0)
+
+
+def test_who_made_a_rule_and_where_it_stands_is_read():
+    found = other_of({**message(FRA_PROTOCOL=2), "FRA_PRIORITY": None}, 6)
+    assert (found.family, found.priority, found.kernel) == (6, 0, True)
+    assert not other_of(message(FRA_PROTOCOL=4), 6).kernel
