@@ -39,10 +39,11 @@ def _of_devices(ways: Iterable[Way], facts: Facts, settings: Settings, by: Datap
     held = {device: _any_source(mine, by) for device, mine in held_devices(ways).items()}
     for device in sides(ways, facts.nics):
         yield Element("beyond", (device, held.get(device, other)))
-    for uplink in used(ways):
-        chain = layout.return_chain(by.numbers[uplink.name])
-        yield Element("returns", (uplink.device, chain))
-        yield Element("arp:returns", (uplink.device, chain))
+    names = {u.device: u.name for u in sorted(used(ways), key=lambda u: u.name)}
+    for device, name in names.items():  # any of several by one device leads back there
+        chain = layout.return_chain(by.numbers[name])
+        yield Element("returns", (device, chain))
+        yield Element("arp:returns", (device, chain))
 
 
 def _any_source(ways: Iterable[Way], by: Datapath) -> str:

@@ -186,6 +186,14 @@ def test_where_no_uplink_is_sure_a_ve_s_own_device_gives_other_sources_none(ves)
     assert not found.by.shared
 
 
+def test_of_two_uplinks_by_one_device_one_leads_back_there():
+    ini = MAP + "[uplink:isp1]\ndevice=eth3\n[uplink:isp2]\ndevice=eth3\n"
+    found = by_map(Ve("101", (A,), "isp1"), Ve("102", (B,), "isp2"), ini=ini)
+    for name in ("returns", "arp:returns"):
+        assert [dev for dev, _ in elements(found, name)] == ["eth3"]
+    assert found.items == by_map(Ve("102", (B,), "isp2"), Ve("101", (A,), "isp1"), ini=ini).items
+
+
 def test_the_sets_hold_what_is_looked_for_and_no_more():
     away, own = "10.9.0.9", "192.168.18.10"
     ves = ASSIGNED, PLAIN, Ve("109", (away,), "eth4"), Ve("110", (own,), "eth4")
