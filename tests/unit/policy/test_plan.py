@@ -232,3 +232,24 @@ def test_a_scope_covers_its_ves_and_the_node(item, covered):
 def test_adds_come_before_deletes():
     verbs = [op.verb for op in diff(TWO, ONE)]
     assert verbs == sorted(verbs, key=lambda v: v == DELETE) and ADD in verbs and DELETE in verbs
+
+
+def test_what_is_closed_by_elements_is_so_before_any_way_is_open_but_marks_come_last():
+    """In a guard that stands: as a whole it comes with all its elements."""
+    by = {way: wanted(*ves, ini=f"[node]\ndatapath={way}\n").items for way in ("rule", "map")
+          for ves in [(Ve("101", ("192.168.18.101",), "eth3"), Ve("102", ("192.168.18.102",), "eth4"))]}
+    for way, items in by.items():
+        found = {i for i in items if isinstance(i, Skeleton)}
+        kinds = [op.item.set if isinstance(op.item, Element) else type(op.item).__name__ for op in diff(items, found)]
+        marks = [n for n, kind in enumerate(kinds) if kind in layout.MARK_SETS]
+        rest = [n for n, kind in enumerate(kinds) if kind in layout.SETS and n not in marks]
+        routes = [n for n, kind in enumerate(kinds) if kind in ("Route", "Rule")]
+        assert max(rest) < min(routes) and bool(marks) is (way == "map")
+        assert not marks or max(routes) < min(marks)
+
+
+def test_routes_of_a_table_go_from_the_last_resort_to_the_nearest_and_then_to_the_default():
+    dsts = ["unreachable", "10.0.0.0/28", "10.0.0.0/24", "10.0.0.0/8", "default"]
+    table = [Route(4, 7, "default", type="unreachable", metric=9) if dst == "unreachable"
+             else Route(4, 7, dst, "eth3", "10.0.0.1" if dst == "default" else "") for dst in dsts]
+    assert [op.item for op in diff(frozenset(table), frozenset())] == table
