@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from vzhooks.config.settings import Settings
-from vzhooks.model import MAIN, Rule
+from vzhooks.model import MAIN, Rule, Uplink
 from vzhooks.policy import priorities as at
 from vzhooks.policy.datapath import Datapath
 from vzhooks.policy.facts import Facts
@@ -28,26 +28,17 @@ def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, tables: Mappi
             by: Datapath) -> Iterator[Rule]:
     """Return the rules of all VEs."""
     ways, bits, local, passes = list(ways), by.layout.bits, by.layout.local, (by.layout.passes, by.layout.bits)
-    nowhere = (by.layout.closed | by.layout.made, by.mask)
     for family in facts.families:
         yield Rule(family, at.UNMARKED, mark=(0, bits), goto=at.OUTSIDE)
         for mark in (by.layout.passes, by.layout.seen):
             yield Rule(family, at.UNMARKED, mark=(mark, bits), goto=at.PAST)
         yield Rule(family, at.LOCAL_MARK, MAIN, mark=(local, local), suppress=NEAR[family])
-        # As such a filter asks about what a VE sends to the node itself, and one of nftables about all.
+        # A filter of sources asks so about what a VE sends to the node itself, and one of nftables about all.
         yield Rule(family, at.LOCAL_MARK, MAIN, iif="lo", suppress=NEAR[family])
         for uplink in used(ways):
-            value = (by.numbers[uplink.name], bits)
-            yield Rule(family, at.BY_MARK, tables[uplink_key(uplink.name)], mark=value)
-            made = (value[0] | by.layout.made, by.mask)  # by the node in a VE's name
-            yield Rule(family, at.MADE, tables[uplink_key(uplink.name)], iif="lo", mark=made)
-            yield Rule(family, at.MADE_NOWHERE, iif="lo", mark=made, unreachable=True)
-            if by.shared:  # the way of nearly all packets, so it comes first
-                yield Rule(family, at.OUT, tables[uplink_key(uplink.name)], iif=SHARED, mark=(value[0], bits | local))
-            # Such a filter is served at once: `_by_device` would do, and does where rules of others may come first.
-            if family == 4 and not facts.theirs:
-                yield Rule(family, at.BACK, MAIN, iif=uplink.device, mark=value, suppress=NEAR[family])
-        yield Rule(family, at.MADE_NOWHERE, iif="lo", mark=nowhere, unreachable=True)
+            yield from _of_uplink(family, uplink, tables[uplink_key(uplink.name)], by, not facts.theirs)
+        closed = (by.layout.closed | by.layout.made, by.mask)
+        yield Rule(family, at.MADE_NOWHERE, iif="lo", mark=closed, unreachable=True)
         yield Rule(family, at.OF_NODE, iif="lo", goto=at.PAST)
         yield Rule(family, at.NO_WAY, unreachable=True)
         yield Rule(family, at.PAST)
@@ -56,6 +47,19 @@ def of_ways(ways: Iterable[Way], facts: Facts, settings: Settings, tables: Mappi
             yield Rule(family, at.UNASSIGNED, mark=passes, goto=at.BEHIND)
             yield Rule(family, at.NEAR_MARK, MAIN, suppress=NEAR[family])
             yield from around(family, tables[LESS])
+
+
+def _of_uplink(family: int, uplink: Uplink, table: int, by: Datapath, alone: bool) -> Iterator[Rule]:
+    """Return the rules of one uplink; alone: nobody else has rules."""
+    number, bits = by.numbers[uplink.name], by.layout.bits
+    made = (number | by.layout.made, by.mask)  # by the node in a VE's name
+    if by.shared:  # the way of nearly all packets, so it comes first
+        yield Rule(family, at.OUT, table, iif=SHARED, mark=(number, bits | by.layout.local))
+    if family == 4 and alone:  # rp_filter is served at once; `_by_device` would do, and does behind rules of others
+        yield Rule(family, at.BACK, MAIN, iif=uplink.device, mark=(number, bits), suppress=NEAR[family])
+    yield Rule(family, at.MADE, table, iif="lo", mark=made)
+    yield Rule(family, at.MADE_NOWHERE, iif="lo", mark=made, unreachable=True)
+    yield Rule(family, at.BY_MARK, table, mark=(number, bits))
 
 
 def _by_device(family: int, ways: Iterable[Way], facts: Facts) -> Iterator[Rule]:

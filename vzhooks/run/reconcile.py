@@ -27,6 +27,7 @@ from vzhooks.policy import census, compare, consequences, harden, health, plan, 
 from vzhooks.policy.consequences import Move
 from vzhooks.policy.datapath import RULE
 from vzhooks.policy.facts import Facts
+from vzhooks.policy.foreign import Other
 from vzhooks.policy.harden import Outcome
 from vzhooks.policy.plan import Scope
 from vzhooks.policy.trial import Trial
@@ -161,10 +162,7 @@ class _Run:
     def _decide(self) -> _Decided:
         """Read the kernel, and say what should be and the changes."""
         rules, others = self.kernel.rules()
-        by_marks = self.settings.datapath != RULE and self.doors.is_whole()
-        left = tuple(o for o in others if o not in self.request.drop)
-        raw = replace(self.kernel.facts(), others=left, markers=self.kernel.markers() if by_marks else ())
-        sight = Sight(self.paths, self.request, self.read, self.doors, raw, self.now)
+        sight = Sight(self.paths, self.request, self.read, self.doors, self._raw(others), self.now)
         seen = sight.evidence_by(sight.facts_by(self.known)[0])
         in_the_way = obstacles.in_the_way(self.request, self.read, others)
         found = rules | self.kernel.routes() | self.kernel.guard()
@@ -190,6 +188,12 @@ class _Run:
                         remarks=wanted.remarks, now=self.now, standing=standing, changed=changed,
                         probed=frozenset(self.read.health))
         return _Decided(report, wanted, handed, hard)
+
+    def _raw(self, others: tuple[Other, ...]) -> Facts:
+        """Return the kernel's facts, with the rules of others that are left by this run."""
+        left = tuple(o for o in others if o not in self.request.drop)
+        by_marks = self.settings.datapath != RULE and self.doors.is_whole()
+        return replace(self.kernel.facts(), others=left, markers=self.kernel.markers() if by_marks else ())
 
     def _carry_out(self, report: Report, wanted: Wanted, handed: set[Proxy], hard: Outcome) -> Report:
         """Apply; a first change on a node is taken back where somebody who asked for nothing goes nowhere by it."""
