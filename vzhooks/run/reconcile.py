@@ -149,8 +149,7 @@ class _Run:
         refused: this raises HostError then.
         """
         event = self.request.event
-        starts = event is not None and event.name == "mount" and any(
-            w.name for w in report.ways if w.ve.ctid == event.ctid)
+        starts = event and event.name == "mount" and any(w.name for w in report.ways if w.ve.ctid == event.ctid)
         with self.unnoted.carried():
             keep.save_networks(self.paths, report.ways, report.settings, report.facts.nics)
         with self.unnoted.carried():
@@ -267,8 +266,8 @@ class _Run:
 
         The first use, and the end of the last, concern all VEs of the node.
         """
-        ctids = self.request.named
-        if ctids is None or plan.shape(found) != plan.shape(wanted.items) or not plan.shape(found):
+        ctids, shape = self.request.named, plan.shape(found)
+        if ctids is None or shape != plan.shape(wanted.items) or not shape:
             return self.doors.all()
         mine = {a for c in ctids for r in (self.known, count.records) if c in r for a in r[c].all}
         configs = (self.configs.get(c) for c in ctids)
@@ -277,6 +276,5 @@ class _Run:
         return Scope(frozenset(mine - others))
 
     def _moves(self, wanted: Wanted, found: frozenset[Item], facts: Facts) -> tuple[Move, ...]:
-        named = self.request.named
-        return tuple(consequences.moves((w for w in wanted.ways if named is None or w.ve.ctid in named), found,
-                                        self.known, facts.nics, facts.local))
+        ways = [w for w in wanted.ways if self.request.named is None or w.ve.ctid in self.request.named]
+        return tuple(consequences.moves(ways, found, self.known, facts.nics, facts.local))
