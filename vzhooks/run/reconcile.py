@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The one path by which the kernel is changed: lock, read, decide, note down, apply.
 
-Hooks, resync, status and dry-run differ only in the Request. All that decides, the ini and our notes above all, is
-read here under the lock: what is read before it is old when it is applied. Our notes are written before the first
-change, so that a crash at any step leaves nothing in the kernel that no note explains. Where a full disk keeps table
-numbers, hardening, a trial, or that there is anything of ours from being noted, nothing is changed. All else the next
-run finds out again: then the kernel is brought in line all the same, and the report says what could not be noted.
+Hooks, resync, status and dry-run differ only in the Request. All that decides is read here under the lock: what is
+read before it is old when it is applied. Our notes are written first, so that a crash leaves nothing in the kernel
+that no note explains. Where a full disk keeps table numbers, hardening, a trial, or that there is anything of ours from
+being noted, nothing is changed. All else the next run finds out again, so it is only said.
 """
 
 from __future__ import annotations
