@@ -153,7 +153,7 @@ def _tell(paths: Paths, ctid: str, addresses: frozenset[str], pause: Callable[[f
 def places(report: Report, ctid: str, addresses: frozenset[str]) -> list[tuple[str, str]]:
     """Return where to announce those of a VE's addresses that a run found routed."""
     ways = (w for w in report.ways if w.ve.ctid == ctid and w.uplink)
-    routed = addresses.intersection(report.facts.local)
+    routed = {a for a in addresses if a in report.facts.local}
     return [(a, w.uplink.device) for w in ways if w.uplink for a in w.ve.addresses if a in routed]
 
 

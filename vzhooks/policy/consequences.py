@@ -108,6 +108,8 @@ def moved(found: Set[Item], wanted: Set[Item], ops: Iterable[Op], facts: Facts) 
     Routed VE addresses, those that fall to main again too, and the node's own that changed ways.
     """
     ops = list(ops)
+    if not ops:
+        return ()
     before, after = _exits(found), _exits(wanted)
     places = {a: d for a, d in after.items() if before.get(a) != d}
     places.update({a: dev for a in set(before) - set(after) if (dev := main_device(a, facts))})

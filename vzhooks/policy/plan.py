@@ -75,6 +75,11 @@ def shape(items: Iterable[Item]) -> frozenset[object]:
     return frozenset(found)
 
 
+def engages(items: Iterable[Item]) -> bool:
+    """Tell whether there is any of that."""
+    return any(shape((i,)) for i in items if isinstance(i, (Skeleton, Rule)))
+
+
 def _is_reserved(rule: Rule) -> bool:
     return rule.priority == UNASSIGNED and bool(rule.mark or rule.iif)
 

@@ -133,11 +133,11 @@ class _Run:
         self.request.watch.begin(len(report.ops))
         trial.begin(self.paths, self.request, self.read.tried, report, self._before)
         keep.save_node(self.paths, {**self._recorded, **report.tables}, self._before, decided.hard, self.request.empty)
-        keep.save_engaged(self.paths, bool(plan.shape(report.found) or plan.shape(decided.wanted.items)))
+        keep.save_engaged(self.paths, plan.engages(report.found) or plan.engages(decided.wanted.items))
         if not self.request.empty:
             self._note(report)
         done = self._carry_out(report, decided.wanted, decided.handed, decided.hard)
-        if not plan.shape(decided.wanted.items) and not done.failures and not done.refused:
+        if not plan.engages(decided.wanted.items) and not done.failures and not done.refused:
             keep.save_engaged(self.paths, False)
         return self.unnoted.told(done)
 
@@ -181,10 +181,10 @@ class _Run:
         scope = plan.ALL if changed else self._scope(count, found, wanted)  # a switch concerns all VEs of an uplink
         ops = self.doors.due(plan.diff(wanted.items | hard.wanted, found, scope))
         problems = (*count.problems, *wanted.problems, *hard.problems, *in_the_way)
-        report = Report(ops, wanted.ways, problems, moves=self._moves(wanted, found, facts), tables=numbers,
-                        facts=facts, known=self.known, records=count.records, found=found, settings=self.settings,
-                        remarks=wanted.remarks, now=self.now, standing=standing, changed=changed,
-                        probed=frozenset(self.read.health))
+        report = Report(ops, wanted.ways, problems, tables=numbers, facts=facts, known=self.known,
+                        records=count.records, found=found, settings=self.settings, remarks=wanted.remarks,
+                        now=self.now, standing=standing, changed=changed, probed=frozenset(self.read.health),
+                        moves=self._moves(wanted, found, facts) if ops else ())
         return _Decided(report, wanted, handed, hard)
 
     def _raw(self, others: tuple[Other, ...]) -> Facts:
@@ -265,8 +265,8 @@ class _Run:
 
         The first use, and the end of the last, concern all VEs of the node.
         """
-        ctids, shape = self.request.named, plan.shape(found)
-        if ctids is None or shape != plan.shape(wanted.items) or not shape:
+        ctids = self.request.named
+        if ctids is None or plan.shape(found) != plan.shape(wanted.items) or not plan.engages(found):
             return self.doors.all()
         mine = {a for c in ctids for r in (self.known, count.records) if c in r for a in r[c].all}
         configs = (self.configs.get(c) for c in ctids)

@@ -104,7 +104,7 @@ def is_only_mounted(way: Way, view: View) -> bool:
     if record and record.phase == STARTING and view.report.now - record.since < ROUTE_S:
         return False
     addresses = {*way.ve.addresses, *(record.addresses if record else ())}
-    routed = addresses.intersection(view.report.facts.local)
+    routed = any(a in view.report.facts.local for a in addresses)
     bridged = isinstance(config, VeConfig) and config.bridged
     return bool(record and record.phase != STOPPING and addresses and not routed and not bridged)
 

@@ -106,7 +106,8 @@ def test_where_a_strict_filter_is_back_main_s_nic_tells_of_the_node_s_addresses(
 
 def test_an_exit_that_is_replaced_counts_as_new():
     before, after = ({Element("exits4", (A, name))} for name in ("eth3", "eth4"))
-    assert moved(before, after, [], HERE) == ((A, "eth4"),)
+    assert moved(before, after, [Op(REPLACE, *after)], HERE) == ((A, "eth4"),)
+    assert moved(before, after, [], HERE) == ()
 
 
 def test_who_goes_by_a_device_that_is_gone_has_lost_his_way_already():
