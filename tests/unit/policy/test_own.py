@@ -111,3 +111,14 @@ def test_its_own_network_by_a_router_is_none_that_it_is_on():
 def test_a_nic_that_is_down_has_no_rules():
     known = facts(LO, ETH0, replace(ETH3, up=False), ETH4, VENET0)
     assert of("192.168.18.11", known) == [] and len(of("192.168.18.12", known)) == 4
+
+
+def test_a_nic_without_addresses_has_no_table_of_its_own():
+    bare = facts(LO, ETH0, replace(ETH3, addresses=()), ETH4, VENET0,
+                 main=[Route(4, MAIN, "default", "eth3", "192.168.18.1", 50)])
+    assert table("eth3", bare) == []
+
+
+def test_a_network_that_is_none_of_the_nic_s_own_has_no_rule():
+    known = facts(main=[Route(4, MAIN, "10.0.0.0/8", "eth4")])
+    assert [r for r in of("192.168.18.12", known) if "10.0.0.0" in r] == []

@@ -1,5 +1,7 @@
 """The rules hold VEs that have an uplink, and let all others pass by."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.example import NICS, facts, nic, rules, table_of, wanted
@@ -200,3 +202,13 @@ def test_they_are_these_and_no_others(family, ves, near):
         lines = [line.replace(name, address) for line in lines]
     assert sorted(f"{i.priority} {str(i).partition(' priority')[0]}" for i in found.items
                   if isinstance(i, Rule) and i.family == family) == sorted(lines)
+
+
+@pytest.mark.parametrize("family, address", [(4, B), (6, "fd00:18::105")])
+def test_a_node_of_one_family_leads_to_its_ves_all_the_same(family, address):
+    """To those that others have routed as well."""
+    known = replace(facts(local=[address]), families=(family,))
+    found = wanted(Ve("101", (A, A6), "eth3"), ini="[node]\nreserved=eth0\n", known=known)
+    for priority in (TO_VE, NEAR):
+        assert [r for r in rules(found, priority) if f"to {address}/" in r]
+        assert {i.family for i in found.items if isinstance(i, Rule)} == {family}
