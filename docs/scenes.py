@@ -113,9 +113,18 @@ def numbers() -> dict[str, str]:
         return on.said
 
 
+DIRECTORIES = " ".join((
+    "/usr/share/fish/vendor_completions.d", "/usr/local/share/zsh/site-functions",
+    "/usr/share/bash-completion/completions", "/usr/share/man/man5", "/usr/share/man/man8",
+    "/etc/systemd/networkd.conf.d", "/etc/systemd/system/sockets.target.wants",
+    "/etc/systemd/system/multi-user.target.wants", "/etc/iproute2/rt_tables.d", "/etc/iproute2/rt_protos.d"))
+"""What one machine has and another one has not, and uninstall counts where install made it."""
+
+
 def leave() -> dict[str, str]:
     """Show how a node is given back."""
     with stage() as on:
+        on.quietly(f"mkdir -p {DIRECTORIES}")
         on.ready()
         on.type("refused", "vzhooks uninstall")
         on.type("forced", "vzhooks uninstall --force >/dev/null")
