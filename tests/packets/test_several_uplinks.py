@@ -53,6 +53,7 @@ def test_an_address_that_no_network_holds_goes_by_the_first_named(site):
     started(site)
     site.ve("102", "10.9.0.2", "192.168.20.102", uplink="isp2,isp1")
     site.leaves_by("102", "eth4", BEYOND, src="10.9.0.2")
+    site.end_announcers()  # which would go by the new ini as well
     site.ini(INI.replace("device = eth3\n", "device = eth3\nsources = 10.9.0.0/16 192.168.18.0/24\n"))
     moved = site.vzhooks("resync").stderr
     assert "VE 102: 10.9.0.2: eth4 -> eth3\n" in moved and "VE 101" not in moved
