@@ -75,7 +75,7 @@ def _made(paths: Paths, ctid: str, device: str, means: Means) -> int:
     if DEVICE.fullmatch(device):
         report = means.run(paths, Request(ctids=frozenset({ctid}), devices={ctid: device}, door=HOOK,
                                           wait_s=LOCK_WAIT_S))
-        failed = [*filter(None, [report.unnoted]), *(f.text for f in report.failures if f.opens)]
+        failed = _failed(report)
         if failed:
             raise KernelError("; ".join(failed))
     return DONE
@@ -98,6 +98,11 @@ def _close(paths: Paths, ctid: str, uplink: str, added: tuple[str, ...], means: 
     return DONE
 
 
+def _failed(report: Report) -> list[str]:
+    """Return what keeps a VE from being held: notes that are missing, and changes that failed."""
+    return [*filter(None, [report.unnoted]), *(f.text for f in report.failures if f.opens)]
+
+
 def _refusals(report: Report, ctid: str, added: tuple[str, ...]) -> list[str]:
     """Return why addresses cannot be published: each must have the VE's uplink now, or no way at all."""
     ours = [p.text for p in report.problems if p.refuses and p.ctid == ctid and p.address in ("", *added)]
@@ -106,6 +111,5 @@ def _refusals(report: Report, ctid: str, added: tuple[str, ...]) -> list[str]:
               for a in added if owners.get(a, ctid) != ctid]
     lost = [a for a in added if a not in owners]
     unknown = [f"VE {ctid} is not known to run, so {', '.join(lost)} would leave by any NIC; `vzhooks resync`"]
-    failed = [*filter(None, [report.unnoted]), *(f.text for f in report.failures if f.opens)]
-    texts = (*ours, *others, *(unknown if lost and not ours else ()), *failed)
+    texts = (*ours, *others, *(unknown if lost and not ours else ()), *_failed(report))
     return [f"refused: {text}" for text in texts]
