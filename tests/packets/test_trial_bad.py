@@ -52,12 +52,17 @@ def test_without_root_nothing_is_tried_or_confirmed(busy):
             said(busy, argv, 1, "root", command=[*AS_NOBODY, open_to_all(busy)])
 
 
-def test_with_a_full_disk_nothing_is_tried_and_what_is_tried_is_not_confirmed(site):
-    site.node.hn.call(ns.mount, "tiny", "/var/lib/vzhooks", "tmpfs", 0, "size=16k,mode=700")
+def by_isp1(site, notes, size):
+    """Bring a node to where VE 101 goes by isp1, with a disk for these notes that is soon full."""
+    site.node.hn.call(ns.mount, "tiny", notes, "tmpfs", 0, f"size={size},mode=700")
     site.ini(BEFORE)
     site.both("101", uplink="isp1")
     site.end_announcers()
     site.vzhooks("resync")
+
+
+def test_with_a_full_disk_nothing_is_tried_and_what_is_tried_is_not_confirmed(site):
+    by_isp1(site, "/var/lib/vzhooks", "16k")
     site.end_announcers()
     site.node.hn.write("/vz/new.ini", site.worded(AFTER))
     fill = ["sh", "-c", "cat /dev/zero > /var/lib/vzhooks/fill"]
@@ -76,11 +81,7 @@ def test_with_a_full_disk_nothing_is_tried_and_what_is_tried_is_not_confirmed(si
 
 def test_a_full_disk_does_not_keep_it_from_being_given_back(site):
     """It is over, although what became of a VE meanwhile cannot be noted down."""
-    site.node.hn.call(ns.mount, "tiny", "/run/vzhooks", "tmpfs", 0, "size=64k,mode=700")
-    site.ini(BEFORE)
-    site.both("101", uplink="isp1")
-    site.end_announcers()
-    site.vzhooks("resync")
+    by_isp1(site, "/run/vzhooks", "64k")
     site.ini(AFTER)
     site.vzhooks("resync", "--confirm", "600")
     site.both("105")
